@@ -1,0 +1,141 @@
+package event
+
+// The values of the topics that lejarat writes, as SPEC.md 2.2 fixes them. Dates are 2026-08-31, times RFC 3339 with
+// milliseconds and offset. Each has a JSON Schema in schema/; a field is only ever added.
+
+// Kinds of a notice.
+const (
+	KindExpiry       = "expiry"
+	KindAnnouncement = "announcement"
+)
+
+// Decisions on a notice.
+const (
+	Emitted = "emitted"
+	Skipped = "skipped"
+)
+
+// Reasons of a skipped notice.
+const (
+	ReasonLate             = "late"               // its window closed before it could be sent
+	ReasonStaleSource      = "stale_source"       // its window closed while a source was behind
+	ReasonHeld             = "held"               // the newest record of the document or registration could not be used
+	ReasonDuplicateAddress = "duplicate_address"  // another registration of this person has this address
+	ReasonCollision        = "identity_collision" // two holders share this identity
+	ReasonOperator         = "operator"           // lejarat skip
+)
+
+// Notice is the value of lejarat.notifications. It holds no personal data.
+type Notice struct {
+	ID              string  `json:"id"` // 32 hex digits
+	Kind            string  `json:"kind"`
+	Decision        string  `json:"decision"`
+	Reason          *string `json:"reason"`
+	DocumentType    *string `json:"document_type"`
+	Threshold       *string `json:"threshold"`
+	Expires         *string `json:"expires"`
+	Due             *string `json:"due"`
+	RunDate         string  `json:"run_date"`
+	DocumentRef     *string `json:"document_ref"`
+	RegistrationRef string  `json:"registration_ref"`
+	AddressRef      string  `json:"address_ref"`
+	IdentityKeyID   string  `json:"identity_key_id"`
+	ReferenceKeyID  string  `json:"reference_key_id"`
+	At              string  `json:"at"`
+}
+
+// Mail is the value of lejarat.mail-sink, keyed by the registration reference.
+type Mail struct {
+	ID              string        `json:"id"`
+	Kind            string        `json:"kind"`
+	RegistrationRef string        `json:"registration_ref"`
+	Language        string        `json:"language"` // hu, en
+	To              MailTo        `json:"to"`
+	Document        *MailDocument `json:"document"`  // null for an announcement
+	Threshold       *string       `json:"threshold"` // null for an announcement
+	Due             *string       `json:"due"`       // null for an announcement
+	RunDate         string        `json:"run_date"`
+	DaysLeft        *int          `json:"days_left"` // null for an announcement
+	NotAfter        string        `json:"not_after"` // not to be handed over at or after this instant
+	EmittedAt       string        `json:"emitted_at"`
+	// AddressHash is the keyed hash of the address alone; a "moved" suppression names the one that now counts.
+	AddressHash string `json:"address_hash"`
+}
+
+// MailTo is the receiver.
+type MailTo struct {
+	Email string `json:"email"`
+	Name  string `json:"name"`
+}
+
+// MailDocument is the document that a mail is about.
+type MailDocument struct {
+	Type         string `json:"type"`
+	NumberMasked string `json:"number_masked"`
+	Expires      string `json:"expires"`
+}
+
+// Statuses of a delivery.
+const (
+	DeliveryAccepted   = "accepted"   // the relay took it
+	DeliveryRejected   = "rejected"   // refused for good
+	DeliveryExpired    = "expired"    // not_after passed first
+	DeliverySuppressed = "suppressed" // switched off, deleted, moved, address or operator
+	DeliveryInDoubt    = "in_doubt"   // the relay's answer was never seen
+	DeliveryBounced    = "bounced"
+)
+
+// Delivery is the value of lejarat.deliveries, keyed by notification id. It holds no personal data.
+type Delivery struct {
+	ID           string  `json:"id"`
+	Status       string  `json:"status"`
+	Attempts     int     `json:"attempts"`
+	SMTPCode     *int    `json:"smtp_code"`
+	EnhancedCode *string `json:"enhanced_code"`
+	QueueID      *string `json:"queue_id"`
+	Relay        *string `json:"relay"`
+	Reason       *string `json:"reason"` // of suppressed: the suppression's reason
+	At           string  `json:"at"`
+}
+
+// Reasons of a suppression: the second part of its key, <registration reference>/<reason>.
+const (
+	SuppressSwitchedOff = "switched_off"
+	SuppressDeleted     = "deleted"
+	SuppressMoved       = "moved"   // only AddressHash is let through
+	SuppressAddress     = "address" // hard bounce of AddressHash
+	SuppressOperator    = "operator"
+)
+
+// Suppression is the value of lejarat.suppressions; a tombstone lifts it.
+type Suppression struct {
+	Since       string  `json:"since"`
+	AddressHash *string `json:"address_hash"`
+}
+
+// Rejected is the value of lejarat.rejects: where a record stands that could not be used, and why.
+type Rejected struct {
+	Topic     string  `json:"topic"`
+	Partition int32   `json:"partition"`
+	Offset    int64   `json:"offset"`
+	KeyHash   string  `json:"key_hash"`
+	Column    *string `json:"column"`
+	Reason    string  `json:"reason"`
+	At        string  `json:"at"`
+}
+
+// TimeFormat is how instants stand in these values.
+const TimeFormat = "2006-01-02T15:04:05.000Z07:00"
+
+// CloudEvent returns the CloudEvents 1.0 headers of the Kafka binding in binary mode.
+// at is in TimeFormat; kind is the event's type, for example "notification".
+func CloudEvent(id, kind, at string) []Header {
+	return []Header{
+		{Key: "ce_specversion", Value: []byte("1.0")},
+		{Key: "ce_id", Value: []byte(id)},
+		{Key: "ce_source", Value: []byte("/lejarat")},
+		{Key: "ce_type", Value: []byte("hu.lejarat." + kind)},
+		{Key: "ce_time", Value: []byte(at)},
+		{Key: "content-type", Value: []byte("application/json")},
+	}
+}
