@@ -1,0 +1,140 @@
+package debezium
+
+// nameTable finds the fields of interest among all fields of an object. Most fields are of no interest, and most of
+// those end at an empty bucket.
+type nameTable struct {
+	heads [256]int16 // bucket → slot+1, 0 is none
+	names []string   // by slot
+	next  []int16    // slot → next slot+1 in its bucket
+}
+
+func newNames(names ...string) *nameTable {
+	t := new(nameTable)
+	for _, n := range names {
+		t.add(n)
+	}
+	return t
+}
+
+// add returns the slot of the name, a new one if it has none yet.
+func (t *nameTable) add(name string) int {
+	if slot := t.find([]byte(name)); slot >= 0 {
+		return slot
+	}
+	b := bucket([]byte(name))
+	t.names = append(t.names, name)
+	t.next = append(t.next, t.heads[b])
+	t.heads[b] = int16(len(t.names))
+	return len(t.names) - 1
+}
+
+// find returns the slot of the name, or -1.
+func (t *nameTable) find(name []byte) int {
+	for s := t.heads[bucket(name)]; s != 0; s = t.next[s-1] {
+		if t.names[s-1] == string(name) {
+			return int(s - 1)
+		}
+	}
+	return -1
+}
+
+func bucket(name []byte) uint8 {
+	n := len(name)
+	if n == 0 {
+		return 0
+	}
+	return uint8(n)*17 + name[0]*7 + name[n-1]*31 + name[n/2]*3
+}
+
+// A plan says what to note while walking over one object: which fields, and which of them to walk into. One pass over a
+// record thus validates all of it and finds everything that any form of record may need.
+type plan struct {
+	names  *nameTable
+	spans  []span       // by slot: what the last scan found
+	sub    []*plan      // by slot; nil is walked over
+	fields int          // how many fields the last scan saw
+	known  *schemaCache // where the slot mSchema may be found without walking over it; else nil
+}
+
+func newPlan(names *nameTable) *plan {
+	return &plan{names: names, spans: make([]span, len(names.names)), sub: make([]*plan, len(names.names))}
+}
+
+// scan walks over the object that begins at i.
+func (s *scanner) scan(i int, p *plan, depth int) int {
+	if depth >= MaxDepth {
+		return s.fail(i, faultDepth)
+	}
+	clear(p.spans)
+	p.fields = 0
+	for i++; ; p.fields++ {
+		name, v := s.member(i, p.fields == 0)
+		if v <= 0 {
+			return v + int(name.end)
+		}
+		slot := -1
+		if raw := s.b[name.start:name.end]; !name.esc {
+			slot = p.names.find(raw)
+		} else if plain, ok := appendString(nil, raw, true); ok {
+			slot = p.names.find(plain)
+		}
+		if slot < 0 {
+			if i, _ = s.value(v, depth+1); i < 0 {
+				return i
+			}
+			continue
+		}
+		var esc bool
+		switch sub := p.sub[slot]; {
+		case sub != nil && v < len(s.b) && s.b[v] == '{':
+			i = s.scan(v, sub, depth+1)
+		case p.known != nil && slot == mSchema:
+			if i = p.known.match(s.b, v); i == 0 {
+				i, _ = s.value(v, depth+1)
+			}
+		default:
+			i, esc = s.value(v, depth+1)
+		}
+		if i < 0 {
+			return i
+		}
+		if p.spans[slot].end != 0 {
+			return s.fail(v, faultTwice)
+		}
+		p.spans[slot] = span{int32(v), int32(i), esc}
+	}
+}
+
+// begins tells whether the value in a slot begins with the given byte.
+func (s *scanner) begins(p *plan, slot int, c byte) bool {
+	sp := p.spans[slot]
+	return sp.end != 0 && s.b[sp.start] == c
+}
+
+// cell returns the value in a slot; a nil raw is no value.
+func (s *scanner) cell(p *plan, slot int) cell {
+	sp := p.spans[slot]
+	if sp.end == 0 {
+		return cell{}
+	}
+	return cell{s.b[sp.start:sp.end], sp.esc}
+}
+
+// A cell is one JSON value as it stands.
+type cell struct {
+	raw []byte
+	esc bool // a string with escapes
+}
+
+func (c cell) is(first byte) bool { return len(c.raw) > 0 && c.raw[0] == first }
+
+// none tells whether the value is missing or null.
+func (c cell) none() bool { return len(c.raw) == 0 || c.raw[0] == 'n' }
+
+// inner returns the bytes between the quotes of a string.
+func (c cell) inner() []byte { return c.raw[1 : len(c.raw)-1] }
+
+// text tells whether the value is exactly this text. Words that Debezium writes have no escapes.
+func (c cell) text(word string) bool {
+	return c.is('"') && !c.esc && string(c.inner()) == word
+}

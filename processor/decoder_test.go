@@ -1,0 +1,139 @@
+package processor
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"lejarat/processor/event"
+)
+
+// testDecoder reads the records of scripts: op, lsn, commit time, snapshot and the columns, separated by 1f.
+type testDecoder struct {
+	columns []event.Column
+	zone    *time.Location
+}
+
+func testColumns(kind string) []event.Column {
+	var names string
+	switch kind {
+	case "document":
+		names = "name birth_name birth_place birth_date* mother_name type number status expires* issued@ holder_ref"
+	case "registration":
+		names = "name birth_name birth_place birth_date* mother_name email active on since@ language"
+	}
+	var columns []event.Column
+	for _, n := range strings.Fields(names) {
+		c := event.Column{Name: strings.TrimRight(n, "*@")}
+		switch n[len(n)-1] {
+		case '*':
+			c.Kind = event.CivilDate
+		case '@':
+			c.Kind = event.Instant
+		}
+		columns = append(columns, c)
+	}
+	return columns
+}
+
+func columnNames(kind string) (names []string) {
+	for _, c := range testColumns(kind) {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+// Decode implements Decoder.
+func (d *testDecoder) Decode(r *event.Record) (event.Change, error) {
+	parts := strings.Split(string(r.Value), "\x1f")
+	row := string(r.Key)
+	lsn, err := strconv.ParseUint(parts[1], 10, 64)
+	if err != nil {
+		return event.Change{}, &event.Reject{Row: row, Reason: "no order"}
+	}
+	ms, err := strconv.ParseInt(parts[2], 10, 64)
+	if err != nil {
+		return event.Change{}, &event.Reject{Row: row, Reason: "no commit time"}
+	}
+	ch := event.Change{Row: row, Order: lsn, Committed: time.UnixMilli(ms)}
+	ch.Snapshot = map[string]event.Snapshot{"": event.Streamed, "row": event.SnapshotRow, "last": event.SnapshotLast}[parts[3]]
+	switch parts[0] {
+	case "delete":
+		ch.Op = event.Delete
+	case "tombstone":
+		ch.Op = event.Tombstone
+		ch.Order = 0
+		ch.Committed = time.Time{}
+	case "truncate":
+		ch.Op = event.Truncate
+	case "garbage":
+		return ch, &event.Reject{Row: row, Reason: "not JSON"}
+	}
+	for i, c := range d.columns {
+		ch.Values = append(ch.Values, d.value(c, parts[4+i]))
+	}
+	return ch, nil
+}
+
+func (d *testDecoder) value(c event.Column, s string) event.Value {
+	switch {
+	case s == "null":
+		return event.Value{State: event.Null}
+	case s == "missing":
+		return event.Value{State: event.Missing}
+	case s == "toast":
+		return event.Value{State: event.Unavailable}
+	case c.Kind == event.Text:
+		return event.Value{Text: s}
+	case s == "infinity":
+		return event.Value{Date: event.NoExpiry}
+	}
+	date, err := event.ParseDate(s)
+	if err != nil {
+		return event.Value{State: event.Unreadable, Reason: "not a date"}
+	}
+	return event.Value{Date: date, Time: date.At(0, 0, d.zone)}
+}
+
+// printTopic prints the values of a topic in a form for people.
+func (h *harness) printTopic(name string) {
+	var lines []string
+	for _, r := range h.log.Records("lejarat." + name) {
+		switch name {
+		case "rejects":
+			var v event.Rejected
+			if err := json.Unmarshal(r.Value, &v); err != nil {
+				lines = append(lines, err.Error())
+				continue
+			}
+			column := ""
+			if v.Column != nil {
+				column = " column " + *v.Column
+			}
+			lines = append(lines, fmt.Sprintf("%s/%d/%d%s: %s", v.Topic, v.Partition, v.Offset, column, v.Reason))
+		case "suppressions":
+			ref, reason, _ := strings.Cut(string(r.Key), "/")
+			state := "on"
+			if r.Value == nil {
+				state = "lifted"
+			}
+			lines = append(lines, h.names[ref]+" "+reason+" "+state)
+		case "mail-sink":
+			var m event.Mail
+			if err := json.Unmarshal(r.Value, &m); err != nil {
+				lines = append(lines, err.Error())
+				continue
+			}
+			line := fmt.Sprintf("%s %s <%s> %s not after %s", m.Kind, m.To.Name, m.To.Email, m.Language, m.NotAfter)
+			if m.Document != nil {
+				line += fmt.Sprintf(" %s %s days left %d", m.Document.Type, m.Document.NumberMasked, *m.DaysLeft)
+			}
+			lines = append(lines, line)
+		}
+	}
+	for _, l := range lines {
+		fmt.Fprintln(&h.out, l)
+	}
+}

@@ -1,0 +1,249 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"lejarat/processor/event"
+)
+
+// Engine is one instance: it joins the two groups and runs the tasks of whatever partitions it is given.
+type Engine struct {
+	cfg    Config
+	ids    map[string]string // topic → topic id, as the control records name them
+	inputs map[string]int32  // source topic → partitions
+	ledger *Ledger
+	runs   *Runs
+
+	mu     sync.Mutex
+	intake map[event.TopicPartition]*handle
+	watch  map[event.TopicPartition]*handle
+	fatal  error
+	stop   context.CancelCauseFunc
+	rejoin map[string]chan struct{} // group → a task of it was fenced
+}
+
+// handle is a running task as the engine sees it.
+type handle struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu       sync.Mutex
+	state    string
+	err      error
+	progress *Progress
+	marks    map[event.TopicPartition]int64 // of a watch task: source positions applied
+	position int64                          // of an intake task: the next source offset that is committed
+}
+
+// Pauses between attempts of a task that failed.
+const (
+	retryLeast = 200 * time.Millisecond
+	retryMost  = 10 * time.Second
+)
+
+// New checks that the topics fit the configuration, before anything is written, and opens what the instance shares.
+func New(ctx context.Context, cfg Config) (*Engine, error) {
+	e := &Engine{cfg: cfg, intake: map[event.TopicPartition]*handle{}, watch: map[event.TopicPartition]*handle{},
+		inputs: map[string]int32{}, rejoin: map[string]chan struct{}{}}
+	if err := e.preflight(ctx); err != nil {
+		return nil, err
+	}
+	var err error
+	if e.ledger, err = openLedger(ctx, &e.cfg, e.ids[cfg.notifications()]); err != nil {
+		return nil, err
+	}
+	if e.runs, err = openRuns(ctx, &e.cfg); err != nil {
+		return nil, errors.Join(err, e.ledger.close())
+	}
+	return e, nil
+}
+
+// Run works until ctx ends or something happens after which working on would do harm, which it returns.
+func (e *Engine) Run(ctx context.Context) error {
+	ctx, e.stop = context.WithCancelCause(ctx)
+	defer e.stop(nil)
+	var tails sync.WaitGroup
+	e.tail(ctx, &tails, "ledger", e.ledger.step)
+	e.tail(ctx, &tails, "runs", e.runs.step)
+	var groups sync.WaitGroup
+	e.member(ctx, &groups, e.cfg.watchGroup(), []string{e.cfg.journal()}, e.watch, e.startWatch)
+	e.member(ctx, &groups, e.cfg.intakeGroup(), e.cfg.inputs(), e.intake, e.startIntake)
+	groups.Wait()
+	tails.Wait()
+	e.runs.reader.Close()
+	err := e.ledger.close()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return errors.Join(e.fatal, err)
+}
+
+// fail ends the whole instance.
+func (e *Engine) fail(err error) {
+	e.mu.Lock()
+	if e.fatal == nil {
+		e.fatal = err
+	}
+	e.mu.Unlock()
+	e.stop(err)
+}
+
+// tail runs one of the instance's readers for ever.
+func (e *Engine) tail(ctx context.Context, wg *sync.WaitGroup, name string, step func(context.Context, time.Duration) error) {
+	wg.Go(func() {
+		for pause := retryLeast; ctx.Err() == nil; {
+			err := step(ctx, e.cfg.Limits.PollWait)
+			switch {
+			case err == nil:
+				pause = retryLeast
+				continue
+			case ctx.Err() != nil:
+				return
+			case harmful(err):
+				e.fail(err)
+				return
+			}
+			e.cfg.Logger.Error("reading on after an error", "reader", name, "error", err)
+			if sleep(ctx, pause) != nil {
+				return
+			}
+			pause = min(2*pause, retryMost)
+		}
+	})
+}
+
+// harmful says whether an error must end the instance instead of being tried again.
+func harmful(err error) bool {
+	var refused *Refused
+	return errors.As(err, &refused) || errors.Is(err, event.ErrAccess)
+}
+
+// member keeps the instance in a group. After one of its tasks was fenced it leaves and joins anew: only a confirmed
+// membership may fence again, or two owners would fence each other for ever.
+func (e *Engine) member(ctx context.Context, wg *sync.WaitGroup, group string, topics []string,
+	tasks map[event.TopicPartition]*handle, start func(context.Context, []event.TopicPartition)) {
+	fenced := make(chan struct{}, 1)
+	e.rejoin[group] = fenced
+	wg.Go(func() {
+		for ctx.Err() == nil {
+			m, err := e.cfg.Log.Join(ctx, group, topics, event.Assignment{
+				Assigned: func(tps []event.TopicPartition) { start(ctx, tps) },
+				Revoked:  func(tps []event.TopicPartition) { e.revoke(tasks, tps) },
+			})
+			if err != nil {
+				if harmful(err) {
+					e.fail(err)
+					return
+				}
+				if ctx.Err() == nil {
+					e.cfg.Logger.Error("joining the group again after an error", "group", group, "error", err)
+				}
+				_ = sleep(ctx, time.Second) // an ended context ends the loop
+				continue
+			}
+			select {
+			case <-ctx.Done():
+			case <-fenced:
+				e.cfg.Logger.Warn("a task was fenced, leaving the group and joining anew", "group", group)
+			}
+			m.Close()
+			e.revokeAll(tasks)
+		}
+	})
+}
+
+// revoke stops the tasks of partitions and returns when they have ended: nothing of theirs is written afterwards.
+func (e *Engine) revoke(tasks map[event.TopicPartition]*handle, tps []event.TopicPartition) {
+	var ending []*handle
+	e.mu.Lock()
+	for _, tp := range tps {
+		if h := tasks[tp]; h != nil {
+			h.cancel()
+			ending = append(ending, h)
+			delete(tasks, tp)
+		}
+	}
+	e.mu.Unlock()
+	for _, h := range ending {
+		<-h.done
+	}
+}
+
+func (e *Engine) revokeAll(tasks map[event.TopicPartition]*handle) {
+	var tps []event.TopicPartition
+	e.mu.Lock()
+	for tp := range tasks {
+		tps = append(tps, tp)
+	}
+	e.mu.Unlock()
+	e.revoke(tasks, tps)
+}
+
+// add registers the handles of newly assigned partitions; a partition that is there already is left alone.
+func (e *Engine) add(ctx context.Context, tasks map[event.TopicPartition]*handle, tps []event.TopicPartition) (map[event.TopicPartition]*handle, map[event.TopicPartition]context.Context) {
+	added, contexts := map[event.TopicPartition]*handle{}, map[event.TopicPartition]context.Context{}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, tp := range tps {
+		if tasks[tp] != nil {
+			continue
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		h := &handle{cancel: cancel, done: make(chan struct{}), state: taskRestoring, progress: newProgress(e.cfg.Clock.Real())}
+		tasks[tp], added[tp], contexts[tp] = h, h, ctx
+	}
+	return added, contexts
+}
+
+// States of a task.
+const (
+	taskRestoring = "restoring"
+	taskRunning   = "running"
+	taskFailed    = "failed"
+)
+
+func (h *handle) set(state string, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.state, h.err = state, err
+}
+
+// keep runs a task until its context ends, beginning again after errors. A fence ends it: see member.
+func (e *Engine) keep(ctx context.Context, group, name string, h *handle, attempt func(context.Context) error) {
+	defer close(h.done)
+	for pause := retryLeast; ; pause = min(2*pause, retryMost) {
+		began := e.cfg.Clock.Real()
+		err := attempt(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			err = errors.New("task ended without being asked to")
+		}
+		h.set(taskFailed, err)
+		e.cfg.observe(TaskState{Task: name, State: taskFailed, Err: err})
+		switch {
+		case harmful(err):
+			e.fail(fmt.Errorf("%s: %w", name, err))
+			return
+		case errors.Is(err, event.ErrFenced):
+			e.cfg.Logger.Warn("fenced by another owner", "task", name)
+			select {
+			case e.rejoin[group] <- struct{}{}:
+			default:
+			}
+			return
+		}
+		e.cfg.Logger.Error("beginning a task again after an error", "task", name, "error", err)
+		if e.cfg.Clock.Real().Sub(began) > time.Minute {
+			pause = retryLeast
+		}
+		if sleep(ctx, pause) != nil {
+			return
+		}
+		h.set(taskRestoring, nil)
+	}
+}

@@ -1,0 +1,330 @@
+package processor
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sort"
+
+	"lejarat/processor/event"
+	"lejarat/processor/journal"
+	"lejarat/processor/watch"
+	"lejarat/state"
+)
+
+// errRunOver: the date or the barrier passed while a chunk was under way.
+var errRunOver = errors.New("the run's date or its barrier has passed")
+
+// enterOpen enters, after the rules changed, every document's open thresholds, in bounded steps. When it is done the
+// store's first fill is over too: the barrier has been reached.
+func (t *watchTask) enterOpen() error {
+	hash := t.rulesHash(t.run.date)
+	if hash == t.rules && !t.bulk {
+		t.run.phase, t.run.scan = phaseCount, nil
+		return nil
+	}
+	b := t.store.Batch()
+	done := true
+	if hash != t.rules {
+		var err error
+		if done, err = t.enterPeople(b); err != nil {
+			b.Discard()
+			return err
+		}
+	}
+	if done {
+		b.Set([]byte{watchRules}, []byte(hash))
+		b.Delete([]byte{watchBulk})
+	}
+	if err := b.Commit(); err != nil {
+		return err
+	}
+	if done {
+		t.rules, t.bulk, t.run.phase, t.run.scan = hash, false, phaseCount, nil
+	}
+	return nil
+}
+
+// enterPeople makes the entries of one part of the people.
+func (t *watchTask) enterPeople(b *state.Batch) (done bool, err error) {
+	from := t.run.scan
+	if from == nil {
+		from = []byte{watchPeople}
+	}
+	cur, err := t.store.Cursor(from, []byte{watchPeople + 1})
+	if err != nil {
+		return false, err
+	}
+	at := watch.Applied{Today: t.run.date, Bulk: true}
+	n := 0
+	for ok := cur.Seek(from); ok; ok = cur.Next() {
+		if n++; n > t.cfg.Limits.ChunkEntries {
+			t.run.scan = append([]byte(nil), cur.Key()...)
+			return false, cur.Close()
+		}
+		v, err := journal.DecodeValue(cur.Value())
+		if err != nil {
+			return false, errors.Join(err, cur.Close())
+		}
+		var days [3]event.Date
+		for _, day := range t.cfg.Watch.Days(days[:0], &v, at) {
+			// A day that this store has judged already is judged again in this run.
+			if day <= t.cursor {
+				day = t.run.date
+			}
+			b.Set(timelineKey(day, cur.Key()[1:]), nil)
+		}
+	}
+	return true, cur.Close()
+}
+
+// entries walks the timeline from where the scan stands, and calls judge for each identity that is due, until judge
+// returns false or limit entries were walked. It returns where to go on, nil at the end.
+func (t *watchTask) entries(limit int, judge func(key []byte, rows []watch.Row) bool) (next []byte, err error) {
+	from := t.run.scan
+	if from == nil {
+		from = timelineDay(t.cursor + 1)
+	}
+	cur, err := t.store.Cursor(from, timelineDay(t.run.date+1))
+	if err != nil {
+		return nil, err
+	}
+	people, err := t.store.Cursor([]byte{watchPeople}, []byte{watchPeople + 1})
+	if err != nil {
+		return nil, errors.Join(err, cur.Close())
+	}
+	n := 0
+	for ok := cur.Seek(from); ok; ok = cur.Next() {
+		if n++; n > limit {
+			next = append([]byte(nil), cur.Key()...)
+			break
+		}
+		rows, err := readRows(people, cur.Key()[5:])
+		if err != nil {
+			return nil, errors.Join(err, people.Close(), cur.Close())
+		}
+		if !judge(cur.Key(), rows) {
+			next = append(append([]byte(nil), cur.Key()...), 0) // the smallest key after this one
+			break
+		}
+	}
+	return next, errors.Join(people.Close(), cur.Close())
+}
+
+// readRows reads all rows of an identity.
+func readRows(people *state.Cursor, id []byte) (rows []watch.Row, err error) {
+	prefix := append([]byte{watchPeople}, id...)
+	for ok := people.Seek(prefix); ok && bytes.HasPrefix(people.Key(), prefix); ok = people.Next() {
+		key, err := journal.ParseBare(people.Key()[1:])
+		if err != nil {
+			return nil, err
+		}
+		v, err := journal.DecodeValue(people.Value())
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, watch.Row{Key: key, Value: v})
+	}
+	return rows, nil
+}
+
+func (t *watchTask) day() watch.Day {
+	return watch.Day{Date: t.run.date, After: t.cursor, First: t.runs.firstRun(t.run.date),
+		Skip: t.runs.command(t.run.date) == CommandSkip, Missed: t.runs.missedStale(t.tp.Partition)}
+}
+
+// count finds out, in bounded steps, what the run would emit, and tells the other partitions.
+func (t *watchTask) count(ctx context.Context) error {
+	if t.run.scan == nil {
+		t.run.due = RunDue{}
+		for c, n := range t.run.counts {
+			t.run.due.add(c.Kind, c.Decision, n)
+		}
+	}
+	day := t.day()
+	next, err := t.entries(t.cfg.Limits.ChunkEntries, func(_ []byte, rows []watch.Row) bool {
+		j := t.cfg.Watch.Judge(rows, day, t.ledger)
+		for c, n := range j.Counts {
+			t.run.due.add(c.Kind, c.Decision, n)
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	if t.run.scan = next; next != nil {
+		return nil
+	}
+	t.run.phase = phaseFuse
+	return t.report(ctx, RunRunning, "", "")
+}
+
+func (d *RunDue) add(kind, decision string, n int) {
+	switch {
+	case decision != event.Emitted:
+	case kind == event.KindAnnouncement:
+		d.Announcement += n
+	default:
+		d.Expiry += n
+	}
+}
+
+// fuse lets the run go when all partitions have counted and the sum is no more than max_run, or when an operator says so.
+func (t *watchTask) fuse(ctx context.Context) error {
+	if command := t.runs.command(t.run.date); command != "" {
+		t.run.phase = phaseFire
+		return nil
+	}
+	due, counted := t.runs.total(t.run.date)
+	if !counted {
+		return nil
+	}
+	expiry, announcement := t.runs.fuse(t.run.date)
+	if due.Expiry <= expiry && due.Announcement <= announcement {
+		t.run.phase = phaseFire
+		return nil
+	}
+	date := t.run.date.String()
+	return t.held(ctx, HeldFuse, fuseText(due, expiry, announcement, date))
+}
+
+// fire decides one chunk: notices, mails and the run's state go out in one transaction, then the ledger and this store
+// follow. A crash in between is repaired by the ledger.
+func (t *watchTask) fire(ctx context.Context) error {
+	if t.over() {
+		t.again()
+		return nil
+	}
+	c := chunk{task: t, day: t.day(), batch: t.store.Batch(), ids: map[journal.Ref]string{}, marks: map[journal.Ref]bool{}, counts: map[watch.Count]int{}}
+	next, err := t.entries(t.cfg.Limits.ChunkEntries, c.judge)
+	if err != nil {
+		c.batch.Discard()
+		return err
+	}
+	for k, n := range c.counts {
+		t.run.counts[k] += n
+	}
+	state := RunRunning
+	if next == nil {
+		state = RunComplete
+		c.batch.Set([]byte{watchCursor}, binary.BigEndian.AppendUint32(nil, uint32(t.run.date)))
+	}
+	v := t.record(state, "", "")
+	offset, err := c.commit(ctx, &v)
+	if err != nil {
+		c.batch.Discard()
+		for k, n := range c.counts {
+			t.run.counts[k] -= n
+		}
+		return t.failed(err)
+	}
+	return t.fired(&c, &v, offset, next)
+}
+
+// fired follows a committed chunk: the ledger, then the store.
+func (t *watchTask) fired(c *chunk, v *RunRecord, offset int64, next []byte) error {
+	if err := t.ledger.add(c.notices); err != nil {
+		return err
+	}
+	if err := c.batch.Commit(); err != nil {
+		return err
+	}
+	t.reported(v, offset)
+	t.cfg.observe(RunChunk{Partition: t.tp.Partition, Date: t.run.date, Counts: c.counts})
+	if t.run.scan = next; next == nil {
+		t.cursor = t.run.date
+		t.run = run{}
+	}
+	return nil
+}
+
+// over says whether the run must not write any more: its date has passed, or its barrier is too old.
+func (t *watchTask) over() bool {
+	date, _ := t.cfg.today()
+	return date != t.run.date || t.cfg.Clock.Real().Sub(t.run.taken) > t.cfg.Limits.BarrierAge
+}
+
+// chunk is one transaction of a run. It is its own ledger on top of the instance's: what it has decided, nobody else knows yet.
+type chunk struct {
+	task    *watchTask
+	day     watch.Day
+	batch   *state.Batch
+	notices []watch.Notice
+	counts  map[watch.Count]int
+	ids     map[journal.Ref]string // reason, "" emitted
+	marks   map[journal.Ref]bool
+}
+
+// judge decides for one identity; false ends the chunk.
+func (c *chunk) judge(key []byte, rows []watch.Row) bool {
+	j := c.task.cfg.Watch.Judge(rows, c.day, c)
+	for i := range j.Notices {
+		n := &j.Notices[i]
+		c.ids[n.ID] = n.Reason
+		if n.Reason == "" {
+			c.marks[n.Mark] = true
+		}
+	}
+	c.notices = append(c.notices, j.Notices...)
+	for k, n := range j.Counts {
+		c.counts[k] += n
+	}
+	c.batch.Delete(key)
+	if j.Next != 0 {
+		c.batch.Set(append(timelineDay(j.Next), key[5:]...), nil)
+	}
+	return len(c.notices) < c.task.cfg.Limits.ChunkNotices
+}
+
+// Decided implements watch.Ledger.
+func (c *chunk) Decided(id journal.Ref) (emitted bool, reason string) {
+	if reason, ok := c.ids[id]; ok {
+		return reason == "", reason
+	}
+	return c.task.ledger.Decided(id)
+}
+
+// EmittedTo implements watch.Ledger.
+func (c *chunk) EmittedTo(mark journal.Ref) bool {
+	return c.marks[mark] || c.task.ledger.EmittedTo(mark)
+}
+
+// commit writes the chunk and returns the offset of the run's record.
+func (c *chunk) commit(ctx context.Context, v *RunRecord) (int64, error) {
+	t := c.task
+	now := t.cfg.Clock.Now()
+	records := make([]event.Record, 0, 2*len(c.notices)+1)
+	for i := range c.notices {
+		records = append(records, t.cfg.Watch.Records(&c.notices[i], t.run.date, now)...)
+	}
+	records = append(records, runMessage(t.cfg, t.run.date, v))
+	offsets, err := t.writer.Commit(ctx, records, func() error {
+		if t.over() {
+			return errRunOver
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return offsets[len(offsets)-1], nil
+}
+
+func sortedCounts(counts map[watch.Count]int) []RunCount {
+	out := make([]RunCount, 0, len(counts))
+	for c, n := range counts {
+		out = append(out, RunCount{Count: c, Number: n})
+	}
+	sort.Slice(out, func(i, j int) bool {
+		a, b := out[i].Count, out[j].Count
+		return a.Kind+"/"+a.Type+"/"+a.Threshold+"/"+a.Decision+"/"+a.Reason < b.Kind+"/"+b.Type+"/"+b.Threshold+"/"+b.Decision+"/"+b.Reason
+	})
+	return out
+}
+
+func fuseText(due RunDue, expiry, announcement int, date string) string {
+	return fmt.Sprintf("%d notices and %d announcements would go out, the fuse is at %d and %d: look into it (lejarat run --dry-run), then lejarat release %s or lejarat skip %s",
+		due.Expiry, due.Announcement, expiry, announcement, date, date)
+}

@@ -1,0 +1,218 @@
+package intake
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"lejarat/processor/event"
+	"lejarat/processor/identity"
+	"lejarat/processor/journal"
+)
+
+// facts is a row as the mapping sees it, before it is written anywhere.
+type facts struct {
+	docType   string
+	number    string
+	valid     bool
+	expires   event.Date
+	holderRef journal.Ref
+
+	on       bool // active, switched on, and with an address
+	email    string
+	name     string
+	language string
+	address  journal.Ref // keyed hash of the address alone
+	toRef    journal.Ref // pseudonym of address and person
+
+	ref       journal.Ref
+	effective time.Time // zero: not mapped, or null
+	places    []Place
+	announce  int // index of the place that carries the announcement, -1 for a document
+
+	content, facts uint64
+}
+
+// read maps the change. With a reject it still returns what could be read, so that the row can be held.
+func (c *Core) read(in *Input) (*facts, *event.Reject) {
+	r := &mapper{c: c, values: in.Change.Values, row: in.Change.Row}
+	f := &facts{announce: -1, expires: event.NoExpiry}
+	if c.Source.Kind == Documents {
+		r.document(f)
+	} else {
+		r.registration(f)
+	}
+	f.effective = r.instant(c.Source.Effective)
+	holder, readable := r.holder()
+	if readable && c.Source.Kind == Registrations {
+		person := c.person(&holder)
+		f.toRef = c.Refs.Sum("address_ref", []byte(f.email), person[:])
+	}
+	if readable && (f.docType != "" || c.Source.Kind == Registrations) {
+		c.place(f, &holder, in)
+	}
+	c.hash(f, &holder)
+	return f, r.bad
+}
+
+// place finds the identities of the row, one for each list that applies to it.
+func (c *Core) place(f *facts, h *identity.Holder, in *Input) {
+	lists := c.Lists
+	if c.Source.Kind == Documents {
+		lists = []identity.List{c.TypeList[f.docType]}
+	}
+	for i, l := range lists {
+		fp, ok := c.Identity.Fingerprint(l, h)
+		announce := c.Source.Kind == Registrations && i == 0
+		if !ok && announce {
+			// The announcement is owed to whoever registered, also where the identity is incomplete.
+			fp, ok = c.Identity.Sum("row", sourceBytes(c.Source.ID), []byte(in.Change.Row)), true
+		}
+		if !ok {
+			continue
+		}
+		if announce {
+			f.announce = len(f.places)
+		}
+		f.places = append(f.places, Place{List: l, Fingerprint: fp, Offset: in.Record.Offset})
+	}
+}
+
+func sourceBytes(id uint32) []byte { return binary.BigEndian.AppendUint32(nil, id) }
+
+// person is a pseudonym of the person that a marriage does not change and that does not depend on the identity key:
+// the birth data, or all fields where those are incomplete.
+func (c *Core) person(h *identity.Holder) journal.Ref {
+	if h[identity.BirthName] != "" && h[identity.BirthDate] != "" {
+		return c.Refs.Sum("person", []byte(h[identity.BirthName]), []byte(h[identity.BirthPlace]), []byte(h[identity.BirthDate]),
+			[]byte(h[identity.MotherName]))
+	}
+	return c.Refs.Sum("person of all fields", []byte(h[identity.Name]), []byte(h[identity.BirthName]), []byte(h[identity.BirthPlace]),
+		[]byte(h[identity.BirthDate]), []byte(h[identity.MotherName]))
+}
+
+// hash fills the two hashes. The one of the facts is made with the reference key, so that it survives a new identity
+// key, and over the fields that take part only, so that another column's change does not move the effective time.
+func (c *Core) hash(f *facts, h *identity.Holder) {
+	var fields identity.List
+	if c.Source.Kind == Documents {
+		fields = c.TypeList[f.docType]
+	} else {
+		for _, l := range c.Lists {
+			fields |= l
+		}
+	}
+	id := make([]byte, 0, 160)
+	for field := identity.Field(0); field < identity.Fields; field++ {
+		if fields.Has(field) {
+			id = append(append(id, h[field]...), 0)
+		}
+	}
+	sum := c.Refs.Sum("facts", id, []byte(f.docType), binary.AppendVarint(nil, int64(f.expires)), []byte{bit(f.valid), bit(f.on)})
+	f.facts = binary.LittleEndian.Uint64(sum[:])
+	d := xxhash.New()
+	d.Write(sum[:])
+	d.Write(f.ref[:])
+	d.Write(f.holderRef[:])
+	d.Write(f.toRef[:])
+	d.Write(f.address[:])
+	for _, s := range []string{f.number, f.email, f.name, f.language} {
+		d.WriteString(s)
+		d.Write([]byte{0})
+	}
+	if !f.effective.IsZero() {
+		d.Write(binary.AppendVarint(nil, f.effective.UnixMilli()))
+	}
+	f.content = d.Sum64()
+}
+
+func bit(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// value returns the journal value of the row's i-th place.
+func (c *Core) value(f *facts, next *Row, i int) []byte {
+	if c.Source.Kind == Documents {
+		d := journal.Document{Meta: next.Meta, Type: f.docType, Ref: f.ref, Masked: Mask(f.number), Valid: f.valid,
+			Expires: f.expires, Holder: f.holderRef}
+		return d.Encode()
+	}
+	g := journal.Registration{Meta: next.Meta, Ref: f.ref, AddressRef: f.toRef, Announce: i == f.announce,
+		Email: f.email, Name: f.name, Language: f.language}
+	return g.Encode()
+}
+
+// Mask hides a document number but for its last characters: three, fewer of a short one.
+func Mask(number string) string {
+	r := []rune(number)
+	shown := min(3, len(r)/3)
+	for i := range r[:len(r)-shown] {
+		r[i] = '*'
+	}
+	return string(r)
+}
+
+// Address normalises an e-mail address for comparison: trimmed, domain in lower case (SPEC 1.2).
+func Address(s string) string {
+	s = strings.TrimSpace(s)
+	if at := strings.LastIndexByte(s, '@'); at >= 0 {
+		return s[:at] + strings.ToLower(s[at:])
+	}
+	return s
+}
+
+func (c *Core) documentRef(f *facts, row string) journal.Ref {
+	if f.number != "" {
+		return c.Refs.Sum("document", []byte(f.docType), []byte(f.number))
+	}
+	return c.Refs.Sum("document row", sourceBytes(c.Source.ID), []byte(row))
+}
+
+func (c *Core) registrationRef(row string) journal.Ref {
+	return c.Refs.Sum("registration", sourceBytes(c.Source.ID), []byte(row))
+}
+
+// reject writes down why the record cannot be used, and holds its row.
+func (c *Core) reject(in *Input, old *Row, why *event.Reject, f *facts) Output {
+	out := Output{Verdict: Rejected}
+	r := in.Record
+	sum := c.Refs.Sum("key", r.Key)
+	at := in.Now.Format(event.TimeFormat)
+	v := event.Rejected{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, KeyHash: hex.EncodeToString(sum[:]), Reason: why.Reason, At: at}
+	if why.Column != "" {
+		v.Column = &why.Column
+	}
+	out.Records = append(out.Records, message(c.Rejects, sourcePosition(r), "reject", at, v))
+	if why.Row == "" {
+		return out
+	}
+	next := &Row{Meta: c.meta(in, old)}
+	docType := ""
+	if f != nil {
+		docType = f.docType
+	}
+	switch {
+	case old != nil && !old.Deleted:
+		if old.Hold == journal.HoldRejected && next.Order <= old.Order {
+			return out
+		}
+		kept := *old
+		kept.Offset = r.Offset
+		kept.Order, kept.Committed = max(old.Order, next.Order), max(old.Committed, next.Committed)
+		next = &kept
+	case f != nil && len(f.places) > 0:
+		next.IDs = f.places
+	default:
+		return out
+	}
+	next.Hold = journal.HoldRejected
+	out.Row = next
+	c.hold(&out, why.Row, next, docType)
+	return out
+}

@@ -1,0 +1,217 @@
+package intake
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"lejarat/processor/event"
+	"lejarat/processor/identity"
+	"lejarat/processor/journal"
+)
+
+// mapper reads mapped columns; the first fault sticks, and reading goes on as far as it can.
+type mapper struct {
+	c      *Core
+	values []event.Value
+	row    string
+	bad    *event.Reject
+}
+
+func (m *mapper) fault(column int, reason string) {
+	if m.bad == nil {
+		m.bad = &event.Reject{Row: m.row, Column: m.c.Source.Names[column], Reason: reason}
+	}
+}
+
+// value returns the column's value; ok is false for a null and for whatever cannot be used (which is a fault).
+func (m *mapper) value(column int) (v *event.Value, ok bool) {
+	if column == None {
+		return nil, false
+	}
+	v = &m.values[column]
+	switch v.State {
+	case event.Present:
+		return v, true
+	case event.Missing:
+		m.fault(column, "the record has no such column: it was renamed or dropped in the source, or left out of the connector's column list")
+	case event.Unavailable:
+		m.fault(column, "the source did not send this large value because the change did not touch it: set REPLICA IDENTITY FULL on the table")
+	case event.Unreadable:
+		m.fault(column, v.Reason)
+	}
+	return v, false
+}
+
+func (m *mapper) text(column int) string {
+	if v, ok := m.value(column); ok {
+		return v.Text
+	}
+	return ""
+}
+
+func (m *mapper) instant(column int) time.Time {
+	if v, ok := m.value(column); ok {
+		return v.Time
+	}
+	return time.Time{}
+}
+
+func (m *mapper) yes(b *Bool) bool {
+	if b.Column == None {
+		return true
+	}
+	v, ok := m.value(b.Column)
+	switch {
+	case !ok:
+		if v.State == event.Null && b.False != nil {
+			m.fault(b.Column, "null is in neither true: nor false: of this column")
+		}
+		return false
+	case b.True[v.Text]:
+		return true
+	case b.False != nil && !b.False[v.Text]:
+		m.fault(b.Column, "the value is in neither true: nor false: of this column")
+	}
+	return false
+}
+
+func (m *mapper) document(f *facts) {
+	s := &m.c.Source
+	f.number = strings.TrimSpace(m.text(s.Number))
+	if v, ok := m.value(s.Type); ok {
+		if f.docType = s.Types[v.Text]; f.docType == "" {
+			m.fault(s.Type, "the value is not listed under values: of the type column")
+		}
+	} else if m.bad == nil {
+		m.fault(s.Type, "the type is null")
+	}
+	if s.Status == None {
+		f.valid = true
+	} else {
+		status := m.text(s.Status)
+		f.valid = s.Valid[status]
+		if !f.valid && s.Invalid != nil && !s.Invalid[status] {
+			m.fault(s.Status, "the value is listed neither under valid: nor under invalid:")
+		}
+	}
+	for _, column := range s.Expires {
+		if v, ok := m.value(column); ok {
+			f.expires = min(f.expires, v.Date)
+		}
+	}
+	if ref := m.text(s.HolderID); ref != "" {
+		f.holderRef = m.c.Refs.Sum("holder", sourceBytes(s.ID), []byte(ref))
+	}
+	f.ref = m.c.documentRef(f, m.row)
+}
+
+func (m *mapper) registration(f *facts) {
+	s := &m.c.Source
+	f.email = Address(m.text(s.Email))
+	active, service := m.yes(&s.Active), m.yes(&s.Service)
+	f.on = active && service && f.email != ""
+	f.language = strings.ToLower(strings.TrimSpace(m.text(s.Language)))
+	if f.language != "en" {
+		f.language = "hu"
+	}
+	f.name = m.joined(identity.Name)
+	f.address = m.c.Refs.Sum("address", []byte(f.email))
+	f.ref = m.c.registrationRef(m.row)
+}
+
+func (m *mapper) joined(field identity.Field) string {
+	columns := m.c.Source.Holder[field]
+	if len(columns) == 1 {
+		return m.text(columns[0])
+	}
+	parts := make([]string, 0, 4)
+	for _, column := range columns {
+		if t := m.text(column); t != "" {
+			parts = append(parts, t)
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+// holder reads and normalises the identity; readable is false when a column of it cannot be used.
+func (m *mapper) holder() (h identity.Holder, readable bool) {
+	before := m.bad
+	m.bad = nil
+	for field := identity.Field(0); field < identity.Fields; field++ {
+		if field == identity.BirthDate {
+			h[field] = m.birthDate()
+			continue
+		}
+		h[field] = identity.Normalise(field, m.joined(field), m.c.Source.Options)
+	}
+	readable = m.bad == nil
+	if before != nil {
+		m.bad = before
+	}
+	return h, readable
+}
+
+func (m *mapper) birthDate() string {
+	for _, column := range m.c.Source.Holder[identity.BirthDate] {
+		v, ok := m.value(column)
+		if !ok {
+			return ""
+		}
+		if v.Date == event.NoExpiry {
+			m.fault(column, "a date of birth cannot be infinite")
+			return ""
+		}
+		return v.Date.String()
+	}
+	return ""
+}
+
+// suppressions tells the mail connector what must not be handed over any more, and lifts what no longer holds.
+func (c *Core) suppressions(out *Output, in *Input, f *facts, old, next *Row) {
+	if old == nil {
+		return // nothing of this registration can be waiting
+	}
+	if !next.On && (old.On || old.Deleted) {
+		c.suppress(out, in, f.ref, event.SuppressSwitchedOff, nil)
+	}
+	if next.On && !old.On {
+		c.lift(out, f.ref, event.SuppressSwitchedOff)
+	}
+	if old.Deleted {
+		c.lift(out, f.ref, event.SuppressDeleted)
+	}
+	if old.Address != next.Address && (old.Address != journal.Ref{} || old.Deleted) {
+		hash := hex.EncodeToString(next.Address[:])
+		c.suppress(out, in, f.ref, event.SuppressMoved, &hash)
+		c.lift(out, f.ref, event.SuppressAddress)
+	}
+}
+
+func (c *Core) suppress(out *Output, in *Input, ref journal.Ref, reason string, hash *string) {
+	at := in.Now.Format(event.TimeFormat)
+	out.Records = append(out.Records, message(c.Suppressions, suppressionKey(ref, reason), "suppression", at,
+		event.Suppression{Since: at, AddressHash: hash}))
+}
+
+func (c *Core) lift(out *Output, ref journal.Ref, reason string) {
+	out.Records = append(out.Records, event.Record{Topic: c.Suppressions, Partition: event.AnyPartition, Key: []byte(suppressionKey(ref, reason))})
+}
+
+func suppressionKey(ref journal.Ref, reason string) string {
+	return hex.EncodeToString(ref[:]) + "/" + reason
+}
+
+func sourcePosition(r *event.Record) string {
+	return r.Topic + "/" + strconv.Itoa(int(r.Partition)) + "/" + strconv.FormatInt(r.Offset, 10)
+}
+
+func message(topic, key, kind, at string, v any) event.Record {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic("encoding a message of our own: " + err.Error()) // plain structs of strings and numbers cannot fail
+	}
+	return event.Record{Topic: topic, Partition: event.AnyPartition, Key: []byte(key), Value: body, Headers: event.CloudEvent(key, kind, at)}
+}

@@ -1,0 +1,179 @@
+package processor
+
+import (
+	"context"
+	"encoding/binary"
+
+	"lejarat/processor/event"
+	"lejarat/processor/intake"
+	"lejarat/processor/journal"
+	"lejarat/state"
+)
+
+// see notes what a record tells of its source's life: snapshot, commit times, heartbeat, delay.
+func (t *intakeTask) see(in *intake.Input, r *event.Record) {
+	w, ch := &t.mark, &in.Change
+	at := ch.Committed.UnixMilli()
+	if in.Reject != nil {
+		return
+	}
+	switch ch.Snapshot {
+	case event.SnapshotRow, event.SnapshotLast:
+		if ch.Committed.IsZero() {
+			at = r.Time.UnixMilli()
+		}
+		t.seeSnapshot(ch.Snapshot == event.SnapshotLast, at)
+	case event.Streamed:
+		if ch.Committed.IsZero() {
+			return
+		}
+		w.Committed = max(w.Committed, at)
+		w.SnapshotEnded = max(w.SnapshotEnded, at)
+		if t.src.Kind == intake.Heartbeats {
+			w.Heartbeat = max(w.Heartbeat, at)
+		}
+		if t.src.DelayLimit > 0 && r.Time.Sub(ch.Committed) > t.src.DelayLimit {
+			w.Delayed = max(w.Delayed, r.Time.UnixMilli())
+		}
+	}
+}
+
+// seeSnapshot follows a snapshot from its first row to its last. A complete one lifts the hold of a source whose
+// records were lost.
+func (t *intakeTask) seeSnapshot(last bool, at int64) {
+	w := &t.mark
+	if begins := w.Snapshot <= w.SnapshotEnded; begins && (w.Held == journal.SourceGap || w.Held == journal.SourceTruncate) {
+		w.Held = journal.SourceNewSnapshot
+	}
+	w.Snapshot = max(w.Snapshot, at)
+	if t.src.Kind == intake.Heartbeats {
+		w.Heartbeat = max(w.Heartbeat, at)
+	}
+	if last {
+		w.SnapshotEnded = max(w.SnapshotEnded, w.Snapshot)
+		if w.Held == journal.SourceNewSnapshot {
+			w.Held = journal.SourceRuns
+		}
+	}
+}
+
+// seeTruncate: rows of one partition can be deleted in order; over several partitions nobody knows which rows came
+// before the truncate.
+func (t *intakeTask) seeTruncate(b *intakeBatch) {
+	if t.partitions > 1 {
+		t.mark.Held = journal.SourceTruncate
+		t.cfg.Logger.Error("source is held: its table was truncated and its topic has several partitions; take a new complete snapshot",
+			"topic", t.tp.Topic, "partition", t.tp.Partition)
+		return
+	}
+	b.truncate = true
+}
+
+// truncate deletes every row, in transactions of bounded size. Until the last the position stays before the truncate:
+// a crash begins it again, and rows that are gone already are passed over.
+func (t *intakeTask) truncate(ctx context.Context, b *intakeBatch, offset int64) error {
+	next := t.mark.Next
+	t.mark.Next = offset
+	if err := t.commit(ctx, b); err != nil {
+		return err
+	}
+	at := event.Record{Topic: t.tp.Topic, Partition: t.tp.Partition, Offset: offset}
+	del := intake.Input{Change: event.Change{Op: event.Delete}, Record: &at, Now: t.cfg.Clock.Now()}
+	for from := []byte{intakeRow}; from != nil; {
+		part := &intakeBatch{rows: map[string]*intake.Row{}}
+		var err error
+		if from, err = t.truncatePart(part, &del, from); err != nil {
+			return err
+		}
+		if err := t.commit(ctx, part); err != nil {
+			return err
+		}
+	}
+	t.mark.Next = next
+	return nil
+}
+
+// truncatePart deletes rows from the given key on and returns where to go on, nil at the end.
+func (t *intakeTask) truncatePart(b *intakeBatch, del *intake.Input, from []byte) (next []byte, err error) {
+	cur, err := t.store.Cursor(from, []byte{intakeRow + 1})
+	if err != nil {
+		return nil, err
+	}
+	for ok := cur.Seek(from); ok; ok = cur.Next() {
+		if len(b.rows) >= t.cfg.Limits.BatchRecords {
+			next = append([]byte(nil), cur.Key()...)
+			break
+		}
+		row, err := intake.DecodeRow(cur.Value())
+		if err != nil {
+			cur.Close()
+			return nil, err
+		}
+		name := string(cur.Key()[1:])
+		del.Change.Row = name
+		out := t.core.Step(del, row)
+		b.records = append(b.records, out.Records...)
+		if out.Row != nil {
+			out.Row.Order, out.Row.Committed = row.Order, row.Committed
+			b.rows[name] = out.Row
+		}
+	}
+	return next, cur.Close()
+}
+
+func (t *intakeTask) loadPositions() error {
+	for p := range t.journalAt {
+		v, found, err := t.store.Get(journalAtKey(int32(p)))
+		if err != nil {
+			return err
+		}
+		if found && len(v) == 8 {
+			t.journalAt[p] = int64(binary.BigEndian.Uint64(v))
+		}
+	}
+	v, found, err := t.store.Get([]byte{intakePosition})
+	if err != nil || !found {
+		return err
+	}
+	t.mark, err = journal.DecodeWatermark(v)
+	return err
+}
+
+func journalAtKey(p int32) []byte {
+	return binary.BigEndian.AppendUint32([]byte{intakeJournal}, uint32(p))
+}
+
+func (t *intakeTask) setPositions(b *state.Batch) {
+	for p, at := range t.journalAt {
+		b.Set(journalAtKey(int32(p)), binary.BigEndian.AppendUint64(nil, uint64(at)))
+	}
+	b.Set([]byte{intakePosition}, t.mark.Encode())
+	alive(t.cfg, b)
+}
+
+// rejectShare watches how many of the last records were rejected (SPEC 1.6).
+type rejectShare struct {
+	share    float64
+	last     [rejectWindow]bool
+	at, seen int
+	rejected int
+}
+
+const (
+	rejectWindow = 1000
+	rejectLeast  = 50
+)
+
+// add takes one verdict in and says whether the source must stop.
+func (s *rejectShare) add(rejected bool) bool {
+	if s.last[s.at] {
+		s.rejected--
+	}
+	s.last[s.at] = rejected
+	if rejected {
+		s.rejected++
+	}
+	s.at = (s.at + 1) % rejectWindow
+	s.seen = min(s.seen+1, rejectWindow)
+	return rejected && s.rejected >= rejectLeast && float64(s.rejected) > s.share*float64(s.seen)
+}

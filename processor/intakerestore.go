@@ -1,0 +1,221 @@
+package processor
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"lejarat/processor/event"
+	"lejarat/processor/intake"
+	"lejarat/processor/journal"
+)
+
+// intakeRestore brings the stores of several intake tasks up to the end of the journal in one pass.
+type intakeRestore struct {
+	cfg      *Config
+	tasks    map[uint32]map[int32]*intakeTask // source, source partition
+	control  []bool                           // journal partitions whose control record stands
+	reader   event.Reader
+	ends     map[event.TopicPartition]event.Span
+	rows     map[*intakeTask]map[string]*intake.Row
+	progress *Progress
+}
+
+// restoreIntake must be called after all tasks are fenced: nobody can write for their source partitions any more, so
+// the end of the journal is the end of what was said of them. It waits until every journal partition has its control
+// record: before that, intake may not write.
+func restoreIntake(ctx context.Context, cfg *Config, tasks []*intakeTask, progress *Progress) error {
+	r := &intakeRestore{cfg: cfg, tasks: map[uint32]map[int32]*intakeTask{}, control: make([]bool, cfg.Partitions), progress: progress}
+	for _, t := range tasks {
+		if r.tasks[t.src.ID] == nil {
+			r.tasks[t.src.ID] = map[int32]*intakeTask{}
+		}
+		r.tasks[t.src.ID][t.tp.Partition] = t
+	}
+	if err := r.open(ctx, tasks); err != nil {
+		return err
+	}
+	defer r.reader.Close()
+	for !r.done() {
+		if err := r.step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *intakeRestore) open(ctx context.Context, tasks []*intakeTask) (err error) {
+	if r.ends, err = r.cfg.Log.Spans(ctx, r.cfg.journal()); err != nil {
+		return err
+	}
+	from := map[event.TopicPartition]int64{}
+	for tp, span := range r.ends {
+		at := span.End
+		for _, t := range tasks {
+			at = min(at, t.journalAt[tp.Partition])
+		}
+		from[tp] = max(at, span.Start)
+		r.control[tp.Partition] = at > 0 // whoever read or wrote here before has seen it
+		r.progress.expect(span.End - from[tp])
+	}
+	r.reader, err = r.cfg.Log.Read(ctx, from)
+	return err
+}
+
+func (r *intakeRestore) done() bool {
+	for tp, span := range r.ends {
+		if r.reader.Position(tp) < span.End || !r.control[tp.Partition] {
+			return false
+		}
+	}
+	return true
+}
+
+func (r *intakeRestore) step(ctx context.Context) error {
+	records, err := r.reader.Poll(ctx, r.cfg.Limits.BatchRecords, 100*time.Millisecond)
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", r.cfg.journal(), err)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	r.rows = map[*intakeTask]map[string]*intake.Row{}
+	for i := range records {
+		if err := r.read(&records[i]); err != nil {
+			return fmt.Errorf("reading %s/%d offset %d: %w", records[i].Topic, records[i].Partition, records[i].Offset, err)
+		}
+	}
+	r.progress.add(len(records))
+	return r.commit()
+}
+
+func (r *intakeRestore) commit() error {
+	for _, byPartition := range r.tasks {
+		for _, t := range byPartition {
+			b := t.store.Batch()
+			for name, row := range r.rows[t] {
+				b.Set(rowStoreKey(name), row.Encode())
+			}
+			for tp := range r.ends {
+				t.journalAt[tp.Partition] = max(t.journalAt[tp.Partition], r.reader.Position(tp))
+			}
+			t.setPositions(b)
+			if err := b.Commit(); err != nil {
+				return err
+			}
+			if err := t.store.Maintain(r.cfg.Clock.Real(), r.cfg.Limits.FlushEvery); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *intakeRestore) read(rec *event.Record) error {
+	if rec.Control {
+		return nil
+	}
+	key, err := journal.ParseKey(rec.Key)
+	if err != nil {
+		return err
+	}
+	switch {
+	case key.Control:
+		r.control[rec.Partition] = true
+		return checkControl(r.cfg, rec.Value)
+	case key.Watermark:
+		if t := r.tasks[key.Source][key.Partition]; t != nil {
+			w, err := journal.DecodeWatermark(rec.Value)
+			if err == nil && w.Next >= t.mark.Next {
+				t.mark = w
+			}
+			return err
+		}
+		return nil
+	}
+	if r.tasks[key.Row.Source] == nil {
+		return nil
+	}
+	return r.row(&key.Row, rec)
+}
+
+func (r *intakeRestore) row(key *journal.RowKey, rec *event.Record) error {
+	var value *journal.Value
+	var retraction *journal.Meta
+	if rec.Value == nil {
+		m, err := journal.DecodeMeta(rec.HeaderValue(journal.Header))
+		if err != nil {
+			return err
+		}
+		retraction = &m
+	} else {
+		v, err := journal.DecodeValue(rec.Value)
+		if err != nil {
+			return err
+		}
+		value = &v
+	}
+	meta := retraction
+	if value != nil {
+		meta = value.Meta()
+	}
+	t := r.tasks[key.Source][meta.Partition]
+	if t == nil || rec.Offset < t.journalAt[rec.Partition] {
+		return nil
+	}
+	row := r.rows[t][key.Row]
+	if row == nil {
+		if r.rows[t] == nil {
+			r.rows[t] = map[string]*intake.Row{}
+		}
+		var err error
+		if row, err = t.row(&intakeBatch{}, key.Row); err != nil {
+			return err
+		}
+		if row == nil {
+			row = &intake.Row{Meta: journal.Meta{Offset: -1}}
+		}
+		r.rows[t][key.Row] = row
+	}
+	intake.Restore(row, key, value, retraction)
+	return nil
+}
+
+// checkControl refuses to work on a journal that was made with something else.
+func checkControl(cfg *Config, value []byte) error {
+	var c journal.Control
+	if err := json.Unmarshal(value, &c); err != nil {
+		return fmt.Errorf("reading the control record: %w", journal.ErrFormat)
+	}
+	topic := cfg.journal()
+	switch {
+	case c.Format != journal.Format:
+		return refuse("%s has format %d, this program writes format %d: run the version that made it, or make a new generation (lejarat rebuild --from-sources)", topic, c.Format, journal.Format)
+	case c.ReferenceKeyID != cfg.Watch.ReferenceKeyID:
+		return refuse("%s was made with reference key %s, the configured one is %s: with another reference key everybody would be mailed again; put the former key back (identity.reference_key_file)",
+			topic, c.ReferenceKeyID, cfg.Watch.ReferenceKeyID)
+	case c.IdentityKeyID != cfg.Watch.IdentityKeyID:
+		return refuse("%s was made with identity key %s, the configured one is %s: put the former key back (identity.key_file), or raise state.generation for a new journal under the new key",
+			topic, c.IdentityKeyID, cfg.Watch.IdentityKeyID)
+	case c.Virtual != cfg.Virtual:
+		return refuse("%s belongs to a service on a %s clock: start it %s --clock, or use another topic prefix", topic, clockName(c.Virtual), withWithout(c.Virtual))
+	case c.Mapping != cfg.Mapping:
+		return refuse("%s was made with other sources, columns or identity lists: undo the change, or raise state.generation for a new journal (the ledger is common, nobody is mailed again)", topic)
+	}
+	return nil
+}
+
+func clockName(virtual bool) string {
+	if virtual {
+		return "virtual"
+	}
+	return "real"
+}
+
+func withWithout(with bool) string {
+	if with {
+		return "with"
+	}
+	return "without"
+}

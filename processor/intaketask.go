@@ -1,0 +1,310 @@
+package processor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"lejarat/processor/event"
+	"lejarat/processor/intake"
+	"lejarat/processor/journal"
+	"lejarat/state"
+)
+
+// intakeTask owns one source partition: it reads it, and writes what intake.Core makes of it to the journal, each
+// transaction with the position behind it. Its goroutine owns everything here.
+type intakeTask struct {
+	cfg    *Config
+	src    *Source
+	tp     event.TopicPartition
+	core   intake.Core
+	store  *state.Store
+	dec    Decoder
+	writer event.Writer
+	reader event.Reader
+
+	partitions int32 // of the source topic
+	journalAt  []int64
+	mark       journal.Watermark
+	markAt     time.Time // real time of the last watermark to all partitions
+	marked     journal.Watermark
+	lastCommit time.Time
+	rejects    rejectShare
+	urgent     func() bool // a run is due, or about to be
+	taken      map[intake.Verdict]int
+}
+
+// batch is what one transaction will hold.
+type intakeBatch struct {
+	records []event.Record
+	rows    map[string]*intake.Row
+	// truncate: the last record taken empties the table.
+	truncate bool
+}
+
+func newIntakeTask(cfg *Config, tp event.TopicPartition, partitions int32, urgent func() bool) (*intakeTask, error) {
+	src, ok := cfg.source(tp.Topic)
+	if !ok {
+		return nil, fmt.Errorf("topic %s is not a configured source", tp.Topic)
+	}
+	t := &intakeTask{cfg: cfg, src: src, tp: tp, core: cfg.Intake, partitions: partitions, urgent: urgent,
+		journalAt: make([]int64, cfg.Partitions)}
+	t.core.Source = src.Source
+	t.core.Partitions = cfg.Partitions
+	t.core.Journal, t.core.Suppressions, t.core.Rejects = cfg.journal(), cfg.topic("suppressions"), cfg.topic("rejects")
+	t.rejects.share = src.MaxRejectShare
+	var err error
+	if t.dec, err = src.NewDecoder(); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// start fences the former owner and opens the store; restoreIntake then brings the store up to the journal.
+func (t *intakeTask) start(ctx context.Context, journalID string) error {
+	var err error
+	if t.writer, err = t.cfg.Log.Fence(ctx, t.cfg.intakeID(t.tp)); err != nil {
+		return fmt.Errorf("fencing intake of %s/%d: %w", t.tp.Topic, t.tp.Partition, err)
+	}
+	dir := t.cfg.storeDir("intake", t.cfg.Generation, fmt.Sprintf("%08x", t.src.ID), t.tp.Partition)
+	if t.store, err = openStore(t.cfg, dir, t.cfg.stamp("journal topic", journalID)); err != nil {
+		return err
+	}
+	return t.loadPositions()
+}
+
+// follow opens the source where the journal says that it goes on.
+func (t *intakeTask) follow(ctx context.Context) error {
+	spans, err := t.cfg.Log.Spans(ctx, t.tp.Topic)
+	if err != nil {
+		return err
+	}
+	span := spans[t.tp]
+	switch known := t.mark.Next > 0; {
+	case t.mark.Next < span.Start || t.mark.Next > span.End:
+		t.cfg.Logger.Error("source is held: records are missing from the topic; take a new complete snapshot",
+			"topic", t.tp.Topic, "partition", t.tp.Partition, "position", t.mark.Next, "start", span.Start, "end", span.End, "first_start", !known)
+		t.mark.Next, t.mark.Held = span.Start, journal.SourceGap
+	case t.mark.Held == journal.SourceRejects:
+		t.mark.Held = journal.SourceRuns // a restart is an operator's word that the mapping was mended
+	}
+	t.marked = journal.Watermark{Next: -1} // the first watermark is written at once, also for an empty partition
+	t.reader, err = t.cfg.Log.Read(ctx, map[event.TopicPartition]int64{t.tp: t.mark.Next})
+	return err
+}
+
+// step takes the records that there are, waiting for them up to wait, and commits what they do.
+func (t *intakeTask) step(ctx context.Context, wait time.Duration) error {
+	if t.mark.Held == journal.SourceRejects {
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+		return t.commit(ctx, &intakeBatch{})
+	}
+	records, err := t.reader.Poll(ctx, t.cfg.Limits.BatchRecords, wait)
+	if err != nil {
+		return fmt.Errorf("reading %s/%d: %w", t.tp.Topic, t.tp.Partition, err)
+	}
+	t.taken = map[intake.Verdict]int{}
+	b := &intakeBatch{rows: map[string]*intake.Row{}}
+	for i := range records {
+		if err := t.take(b, &records[i]); err != nil {
+			return err
+		}
+		if b.truncate {
+			if err := t.truncate(ctx, b, records[i].Offset); err != nil {
+				return err
+			}
+			b = &intakeBatch{rows: map[string]*intake.Row{}}
+		}
+		if t.mark.Held == journal.SourceRejects {
+			break
+		}
+	}
+	if t.mark.Held != journal.SourceRejects {
+		t.mark.Next = max(t.mark.Next, t.reader.Position(t.tp))
+	}
+	if err := t.commit(ctx, b); err != nil {
+		return err
+	}
+	if len(t.taken) > 0 {
+		t.cfg.observe(Taken{Source: t.tp, Verdicts: t.taken})
+	}
+	return t.store.Maintain(t.cfg.Clock.Real(), t.cfg.Limits.FlushEvery)
+}
+
+// take applies one source record to the batch.
+func (t *intakeTask) take(b *intakeBatch, r *event.Record) error {
+	t.mark.Next = r.Offset + 1
+	if r.Control {
+		return nil
+	}
+	in := intake.Input{Record: r, Now: t.cfg.Clock.Now()}
+	var err error
+	if in.Change, err = t.dec.Decode(r); err != nil {
+		if !errors.As(err, &in.Reject) {
+			return fmt.Errorf("decoding %s/%d offset %d: %w", r.Topic, r.Partition, r.Offset, err)
+		}
+	}
+	in.First = t.mark.SnapshotEnded == 0
+	t.see(&in, r)
+	if t.src.Kind == intake.Heartbeats {
+		t.taken[intake.Ignored]++
+		return nil
+	}
+	row := in.Change.Row
+	if in.Reject != nil {
+		row = in.Reject.Row
+	}
+	old, err := t.row(b, row)
+	if err != nil {
+		return err
+	}
+	out := t.core.Step(&in, old)
+	t.taken[out.Verdict]++
+	b.records = append(b.records, out.Records...)
+	if out.Row != nil {
+		b.rows[row] = out.Row
+	}
+	if out.Truncate {
+		t.seeTruncate(b)
+	}
+	if t.rejects.add(out.Verdict == intake.Rejected) {
+		t.mark.Held = journal.SourceRejects
+		t.cfg.Logger.Error("source stopped: too many of its records are rejected; check its mapping in the configuration (sources, columns), then restart",
+			"topic", t.tp.Topic, "partition", t.tp.Partition, "offset", r.Offset)
+	}
+	return nil
+}
+
+// row returns what is known of a row: from this batch, else from the store.
+func (t *intakeTask) row(b *intakeBatch, name string) (*intake.Row, error) {
+	if name == "" {
+		return nil, nil
+	}
+	if r, ok := b.rows[name]; ok {
+		return r, nil
+	}
+	v, found, err := t.store.Get(rowStoreKey(name))
+	if err != nil || !found {
+		return nil, err
+	}
+	return intake.DecodeRow(v)
+}
+
+// Key prefixes of the intake store.
+const (
+	intakeRow      = 'r' // r row → intake.Row
+	intakeJournal  = 'j' // j partition[4] → journal offset read up to[8]
+	intakePosition = 'w' // w → Watermark of this source partition
+)
+
+func rowStoreKey(row string) []byte { return append([]byte{intakeRow}, row...) }
+
+// commit writes the batch in one transaction with the position, then brings the store after it. Without anything to
+// write, a watermark goes out when one is due.
+func (t *intakeTask) commit(ctx context.Context, b *intakeBatch) error {
+	real := t.cfg.Clock.Real()
+	due := t.watermarkDue(real)
+	if len(b.records) == 0 && !due {
+		return t.apply(b, nil, nil)
+	}
+	if err := t.pause(ctx, real); err != nil {
+		return err
+	}
+	if due {
+		for p := int32(0); p < t.cfg.Partitions; p++ {
+			b.records = append(b.records, t.watermark(p))
+		}
+	} else {
+		b.records = append(b.records, t.watermark(t.somePartition(b)))
+	}
+	offsets, err := t.writer.Commit(ctx, b.records, nil)
+	if err != nil {
+		return fmt.Errorf("writing the journal for %s/%d: %w", t.tp.Topic, t.tp.Partition, err)
+	}
+	t.lastCommit = t.cfg.Clock.Real()
+	if due {
+		t.marked, t.markAt = t.mark, real
+	}
+	return t.apply(b, b.records, offsets)
+}
+
+// pause keeps the distance between two transactions of one id: one begun right after the last waits inside the broker.
+func (t *intakeTask) pause(ctx context.Context, real time.Time) error {
+	if rest := t.cfg.Limits.CommitPause - real.Sub(t.lastCommit); rest > 0 {
+		return sleep(ctx, rest)
+	}
+	return nil
+}
+
+// somePartition is a journal partition that the transaction touches anyway.
+func (t *intakeTask) somePartition(b *intakeBatch) int32 {
+	for i := range b.records {
+		if b.records[i].Topic == t.core.Journal {
+			return b.records[i].Partition
+		}
+	}
+	return 0
+}
+
+func (t *intakeTask) watermark(partition int32) event.Record {
+	return event.Record{Topic: t.core.Journal, Partition: partition,
+		Key: journal.WatermarkKey(t.src.ID, t.tp.Partition), Value: t.mark.Encode()}
+}
+
+func (t *intakeTask) watermarkDue(real time.Time) bool {
+	if t.mark == t.marked {
+		return false
+	}
+	every := t.cfg.Limits.WatermarkIdle
+	if t.urgent() || t.marked.Held != t.mark.Held {
+		every = t.cfg.Limits.WatermarkBusy
+	}
+	return t.marked.Next < 0 || real.Sub(t.markAt) >= every
+}
+
+// apply brings the store to what was committed: rows, and how far each journal partition need not be read again.
+func (t *intakeTask) apply(b *intakeBatch, records []event.Record, offsets []int64) error {
+	if len(b.rows) == 0 && len(records) == 0 {
+		return nil
+	}
+	batch := t.store.Batch()
+	for name, row := range b.rows {
+		batch.Set(rowStoreKey(name), row.Encode())
+	}
+	for i := range records {
+		if records[i].Topic == t.core.Journal {
+			p := records[i].Partition
+			t.journalAt[p] = max(t.journalAt[p], offsets[i]+1)
+		}
+	}
+	t.setPositions(batch)
+	return batch.Commit()
+}
+
+func (t *intakeTask) close() error {
+	if t.reader != nil {
+		t.reader.Close()
+	}
+	if t.writer != nil {
+		t.writer.Close()
+	}
+	if t.store != nil {
+		return t.store.Close()
+	}
+	return nil
+}
+
+// sleep waits in real time, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,88 @@
+package journal
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Watermark is how far intake has read one source partition, and what it saw of the source's life. A watch task that
+// has applied it has applied every journal record that came from the source offsets before Next. Times are ms, 0 never.
+type Watermark struct {
+	Next          int64 // the next source offset
+	Snapshot      int64 // source time of the newest row of a snapshot
+	SnapshotEnded int64 // source time of the newest row that ends a snapshot, or was streamed
+	Committed     int64 // newest commit time of a streamed row
+	Heartbeat     int64 // newest heartbeat row
+	Delayed       int64 // Kafka time of the newest streamed record that came with a delay above the limit
+	Held          SourceHold
+}
+
+// SourceHold is why a source does not move on, or must not be used as it is.
+type SourceHold uint8
+
+const (
+	// SourceRuns: not held.
+	SourceRuns SourceHold = iota
+	// SourceRejects: too many of its records were rejected; the mapping is wrong.
+	SourceRejects
+	// SourceGap: records were lost: the position lies outside the log, or the log did not start at 0.
+	SourceGap
+	// SourceTruncate: a truncate on a source of several partitions.
+	SourceTruncate
+	// SourceNewSnapshot: held as SourceGap or SourceTruncate, and the complete snapshot that lifts it has begun.
+	SourceNewSnapshot
+)
+
+// String says it to an operator.
+func (h SourceHold) String() string {
+	switch h {
+	case SourceRuns:
+		return "running"
+	case SourceRejects:
+		return "stopped: too many records rejected, check the mapping of this source, then restart"
+	case SourceGap:
+		return "held until a new complete snapshot: records are missing from the topic"
+	case SourceTruncate:
+		return "held until a new complete snapshot: the table was truncated and the topic has several partitions"
+	case SourceNewSnapshot:
+		return "held until the snapshot that has begun is complete"
+	}
+	return "held"
+}
+
+// Encode returns the value.
+func (w *Watermark) Encode() []byte {
+	b := append(make([]byte, 0, 48), valueWatermark)
+	for _, v := range []int64{w.Next, w.Snapshot, w.SnapshotEnded, w.Committed, w.Heartbeat, w.Delayed} {
+		b = binary.AppendVarint(b, v)
+	}
+	return append(b, byte(w.Held))
+}
+
+// DecodeWatermark reads what Encode wrote.
+func DecodeWatermark(b []byte) (Watermark, error) {
+	if len(b) == 0 || b[0] != valueWatermark {
+		return Watermark{}, fmt.Errorf("reading a watermark: %w", ErrFormat)
+	}
+	r := reader{b: b[1:]}
+	w := Watermark{Next: r.varint(), Snapshot: r.varint(), SnapshotEnded: r.varint(), Committed: r.varint(),
+		Heartbeat: r.varint(), Delayed: r.varint(), Held: SourceHold(r.byte())}
+	return w, r.done("watermark")
+}
+
+// Control is the value of the control record: what the generation was made with. A process that differs in any of the
+// first group refuses to work on it.
+type Control struct {
+	Format         int               `json:"format"`
+	IdentityKeyID  string            `json:"identity_key_id"`
+	ReferenceKeyID string            `json:"reference_key_id"`
+	Virtual        bool              `json:"virtual"`
+	TopicIDs       map[string]string `json:"topic_ids"`
+	Mapping        string            `json:"mapping"` // hash of what decides fingerprints and facts
+
+	Rules   string `json:"rules"`   // hash of the rules; the newest starter's count
+	Started string `json:"started"` // when the process that wrote this started, RFC 3339 with ns
+}
+
+// Format is the version of the journal's form.
+const Format = 1

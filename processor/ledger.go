@@ -1,0 +1,273 @@
+package processor
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"lejarat/processor/event"
+	"lejarat/processor/identity"
+	"lejarat/processor/journal"
+	"lejarat/processor/watch"
+	"lejarat/state"
+)
+
+// Ledger is everything that was ever decided, read from all partitions of the notifications topic: identities move
+// between partitions, and partition counts and generations change, so only a ledger of the whole topic stays right.
+// One goroutine tails the topic (step); watch tasks read, and add their own decisions once committed.
+type Ledger struct {
+	cfg   *Config
+	store *state.Store
+	refs  *identity.Key
+
+	mu        sync.Mutex // orders writes: a skip must not overwrite an emission
+	positions map[event.TopicPartition]int64
+	reader    event.Reader
+}
+
+// Key prefixes of the ledger store.
+const (
+	ledgerEmitted  = 'e' // e id[16] → nothing
+	ledgerSkipped  = 's' // s id[16] → reason
+	ledgerMark     = 'a' // a mark[16] → nothing
+	ledgerPosition = 'p' // p partition[4] → offset[8]
+)
+
+// openLedger opens the store and the reader behind it.
+func openLedger(ctx context.Context, cfg *Config, topicID string) (*Ledger, error) {
+	store, err := openStore(cfg, cfg.storeDir("ledger"), cfg.stamp("notifications topic", topicID))
+	if err != nil {
+		return nil, err
+	}
+	l := &Ledger{cfg: cfg, store: store, refs: cfg.Watch.Refs, positions: map[event.TopicPartition]int64{}}
+	if err := l.open(ctx); err != nil {
+		store.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *Ledger) open(ctx context.Context) error {
+	spans, err := l.cfg.Log.Spans(ctx, l.cfg.notifications())
+	if err != nil {
+		return err
+	}
+	for tp, span := range spans {
+		at, err := l.storedPosition(tp.Partition)
+		if err != nil {
+			return err
+		}
+		if at > span.End || at != 0 && at < span.Start {
+			return fmt.Errorf("reading %s/%d: the ledger stands at offset %d, the topic holds %d to %d: the topic was purged or made anew, "+
+				"and without it people would be mailed again: restore the topic, or delete the state directory if this is a new installation",
+				tp.Topic, tp.Partition, at, span.Start, span.End)
+		}
+		l.positions[tp] = max(at, span.Start)
+	}
+	l.reader, err = l.cfg.Log.Read(ctx, l.positions)
+	return err
+}
+
+func (l *Ledger) storedPosition(partition int32) (int64, error) {
+	v, found, err := l.store.Get(positionKey(partition))
+	if err != nil || !found || len(v) != 8 {
+		return 0, err
+	}
+	return int64(binary.BigEndian.Uint64(v)), nil
+}
+
+func positionKey(partition int32) []byte {
+	return binary.BigEndian.AppendUint32([]byte{ledgerPosition}, uint32(partition))
+}
+
+// step applies what the topic holds by now, waiting for it up to wait.
+func (l *Ledger) step(ctx context.Context, wait time.Duration) error {
+	records, err := l.reader.Poll(ctx, l.cfg.Limits.BatchRecords, wait)
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", l.cfg.notifications(), err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.store.Batch()
+	moved := false
+	skips := map[journal.Ref]string{}
+	emitted := map[journal.Ref]bool{}
+	for i := range records {
+		if !records[i].Control {
+			if err := l.read(b, &records[i], emitted, skips); err != nil {
+				b.Discard()
+				return err
+			}
+		}
+	}
+	for id, reason := range skips {
+		if !emitted[id] {
+			l.setSkipped(b, id, reason)
+		}
+	}
+	for tp := range l.positions {
+		if p := l.reader.Position(tp); p > l.positions[tp] {
+			l.positions[tp] = p
+			b.Set(positionKey(tp.Partition), binary.BigEndian.AppendUint64(nil, uint64(p)))
+			moved = true
+		}
+	}
+	if !moved && b.Len() == 0 {
+		b.Discard()
+		return nil
+	}
+	if err := b.Commit(); err != nil {
+		return err
+	}
+	return l.store.Maintain(l.cfg.Clock.Real(), l.cfg.Limits.FlushEvery)
+}
+
+// read takes one notification in. A notification of another reference key means that all ids would differ: everybody
+// would be mailed again.
+func (l *Ledger) read(b *state.Batch, r *event.Record, emitted map[journal.Ref]bool, skips map[journal.Ref]string) error {
+	if r.Value == nil {
+		return nil
+	}
+	var n event.Notice
+	if err := json.Unmarshal(r.Value, &n); err != nil {
+		return fmt.Errorf("reading %s/%d offset %d: not a notification: %w", r.Topic, r.Partition, r.Offset, journal.ErrFormat)
+	}
+	if n.ReferenceKeyID != l.cfg.Watch.ReferenceKeyID {
+		return refuse("%s holds notifications made with reference key %s, the configured one is %s: with another reference key everybody would be mailed again; put the former key back (identity.reference_key_file)",
+			r.Topic, n.ReferenceKeyID, l.cfg.Watch.ReferenceKeyID)
+	}
+	id, err := parseRef(n.ID)
+	if err != nil {
+		return fmt.Errorf("reading %s/%d offset %d: %w", r.Topic, r.Partition, r.Offset, err)
+	}
+	if n.Decision != event.Emitted {
+		if n.Reason != nil {
+			skips[id] = *n.Reason
+		}
+		return nil
+	}
+	mark, err := l.mark(&n)
+	if err != nil {
+		return fmt.Errorf("reading %s/%d offset %d: %w", r.Topic, r.Partition, r.Offset, err)
+	}
+	emitted[id] = true
+	b.Set(ledgerKey(ledgerEmitted, id), nil)
+	b.Set(ledgerKey(ledgerMark, mark), nil)
+	return nil
+}
+
+// mark recomputes the address mark of a notification.
+func (l *Ledger) mark(n *event.Notice) (journal.Ref, error) {
+	address, err := parseRef(n.AddressRef)
+	if err != nil || n.Kind == event.KindAnnouncement {
+		return watch.AddressMark(l.refs, n.Kind, journal.Ref{}, 0, 0, address), err
+	}
+	if n.DocumentRef == nil || n.Expires == nil || n.Due == nil {
+		return journal.Ref{}, fmt.Errorf("a notification without document, expiry or due date: %w", journal.ErrFormat)
+	}
+	doc, err := parseRef(*n.DocumentRef)
+	if err != nil {
+		return journal.Ref{}, err
+	}
+	expires, err := event.ParseDate(*n.Expires)
+	if err != nil {
+		return journal.Ref{}, err
+	}
+	due, err := event.ParseDate(*n.Due)
+	if err != nil {
+		return journal.Ref{}, err
+	}
+	return watch.AddressMark(l.refs, n.Kind, doc, expires, due, address), nil
+}
+
+func parseRef(s string) (r journal.Ref, err error) {
+	if len(s) != 2*len(r) {
+		return r, fmt.Errorf("a reference of %d characters: %w", len(s), journal.ErrFormat)
+	}
+	if _, err := hex.Decode(r[:], []byte(s)); err != nil {
+		return r, fmt.Errorf("a reference that is not hexadecimal: %w", journal.ErrFormat)
+	}
+	return r, nil
+}
+
+func ledgerKey(kind byte, r journal.Ref) []byte { return append([]byte{kind}, r[:]...) }
+
+// setSkipped records a skip, unless the notice was emitted.
+func (l *Ledger) setSkipped(b *state.Batch, id journal.Ref, reason string) {
+	if done, err := l.store.Has(ledgerKey(ledgerEmitted, id)); err == nil && !done {
+		b.Set(ledgerKey(ledgerSkipped, id), []byte(reason))
+	}
+}
+
+// add takes in what a watch task has just committed, ahead of the topic's tail.
+func (l *Ledger) add(notices []watch.Notice) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.store.Batch()
+	for i := range notices {
+		n := &notices[i]
+		if n.Reason != "" {
+			l.setSkipped(b, n.ID, n.Reason)
+			continue
+		}
+		b.Set(ledgerKey(ledgerEmitted, n.ID), nil)
+		b.Set(ledgerKey(ledgerMark, n.Mark), nil)
+	}
+	return b.Commit()
+}
+
+// reached says whether the ledger has read up to the given ends.
+func (l *Ledger) reached(ends map[event.TopicPartition]event.Span) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for tp, span := range ends {
+		if l.positions[tp] < span.End {
+			return false
+		}
+	}
+	return true
+}
+
+// lag is how many offsets the ledger has yet to read up to the given ends.
+func (l *Ledger) lag(ends map[event.TopicPartition]event.Span) (n int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for tp, span := range ends {
+		n += max(0, span.End-l.positions[tp])
+	}
+	return n
+}
+
+// Decided implements watch.Ledger. A store that cannot be read must never look like "not sent yet".
+func (l *Ledger) Decided(id journal.Ref) (emitted bool, reason string) {
+	done, err := l.store.Has(ledgerKey(ledgerEmitted, id))
+	if err != nil {
+		panic(fmt.Sprintf("reading the ledger: %v", err))
+	}
+	if done {
+		return true, ""
+	}
+	v, _, err := l.store.Get(ledgerKey(ledgerSkipped, id))
+	if err != nil {
+		panic(fmt.Sprintf("reading the ledger: %v", err))
+	}
+	return false, string(v)
+}
+
+// EmittedTo implements watch.Ledger.
+func (l *Ledger) EmittedTo(mark journal.Ref) bool {
+	done, err := l.store.Has(ledgerKey(ledgerMark, mark))
+	if err != nil {
+		panic(fmt.Sprintf("reading the ledger: %v", err))
+	}
+	return done
+}
+
+func (l *Ledger) close() error {
+	l.reader.Close()
+	return l.store.Close()
+}

@@ -1,0 +1,53 @@
+package processor
+
+import (
+	"lejarat/processor/event"
+	"lejarat/processor/intake"
+	"lejarat/processor/watch"
+)
+
+// Observer receives what happens. Metrics, the console and tests read it; it must be quick and safe for concurrent use.
+type Observer interface{ Observe(e Event) }
+
+// Event is one of the types below.
+type Event any
+
+// Taken: intake went through records of a source partition.
+type Taken struct {
+	Source   event.TopicPartition
+	Verdicts map[intake.Verdict]int
+}
+
+// AppliedRows: a watch task applied journal records.
+type AppliedRows struct {
+	Partition int32
+	Records   int
+}
+
+// RunState: a partition's run of a date came to a new state.
+type RunState struct {
+	Partition int32
+	Date      event.Date
+	State     string // of RunRecord
+	Reason    string
+}
+
+// RunChunk: a transaction of a run was committed. Counts are those of the chunk.
+type RunChunk struct {
+	Partition int32
+	Date      event.Date
+	Counts    map[watch.Count]int
+}
+
+// TaskState: a task began to restore, runs, or failed.
+type TaskState struct {
+	Task  string
+	State string // restoring, running, stopped, failed
+	Err   error
+}
+
+func (c *Config) observe(e Event) {
+	if c.Observer != nil {
+		c.Observer.Observe(e)
+	}
+}

@@ -1,0 +1,115 @@
+package processor
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"lejarat/processor/event"
+	"lejarat/processor/journal"
+)
+
+// preflight reads what the topics were made with and refuses what does not fit, before anything is written.
+func (e *Engine) preflight(ctx context.Context) error {
+	cfg := &e.cfg
+	own := []string{cfg.journal(), cfg.notifications(), cfg.runs(), cfg.topic("mail-sink"), cfg.topic("suppressions"), cfg.topic("rejects")}
+	inputs, err := cfg.Log.Spans(ctx, cfg.inputs()...)
+	if err != nil {
+		return err
+	}
+	for tp := range inputs {
+		e.inputs[tp.Topic] = max(e.inputs[tp.Topic], tp.Partition+1)
+	}
+	spans, err := cfg.Log.Spans(ctx, own...)
+	if err != nil {
+		return fmt.Errorf("%w (lejarat topics create makes lejarat's own topics)", err)
+	}
+	partitions := int32(0)
+	for tp := range spans {
+		if tp.Topic == cfg.journal() {
+			partitions = max(partitions, tp.Partition+1)
+		}
+	}
+	if partitions != cfg.Partitions {
+		return refuse("%s has %d partitions, configured are %d: set kafka.journal_partitions to %d, or make a new generation (state.generation)",
+			cfg.journal(), partitions, cfg.Partitions, partitions)
+	}
+	if e.ids, err = cfg.Log.TopicIDs(ctx, append(cfg.inputs(), cfg.journal(), cfg.notifications())...); err != nil {
+		return err
+	}
+	if err := firstRecords(ctx, cfg, spans, cfg.journal(), e.checkJournal); err != nil {
+		return err
+	}
+	return firstRecords(ctx, cfg, spans, cfg.notifications(), e.checkNotification)
+}
+
+// checkJournal looks at a control record among the first records of a partition. The newest one is checked again by
+// whoever reads the whole partition.
+func (e *Engine) checkJournal(r *event.Record) (enough bool, err error) {
+	key, err := journal.ParseKey(r.Key)
+	if err != nil || !key.Control {
+		return false, err
+	}
+	return true, checkControl(&e.cfg, r.Value)
+}
+
+func (e *Engine) checkNotification(r *event.Record) (enough bool, err error) {
+	if r.Value == nil {
+		return false, nil
+	}
+	var n event.Notice
+	if err := json.Unmarshal(r.Value, &n); err != nil {
+		return false, fmt.Errorf("reading %s/%d offset %d: not a notification", r.Topic, r.Partition, r.Offset)
+	}
+	if n.ReferenceKeyID != e.cfg.Watch.ReferenceKeyID {
+		return true, refuse("%s was made with reference key %s, the configured one is %s: with another reference key everybody would be mailed again; put the former key back (identity.reference_key_file)",
+			r.Topic, n.ReferenceKeyID, e.cfg.Watch.ReferenceKeyID)
+	}
+	return true, nil
+}
+
+// preflightRecords is how many records of a partition are looked at for a sign of what it was made with.
+const preflightRecords = 200
+
+// firstRecords shows the beginning of each partition to check until it has seen enough of the partition.
+func firstRecords(ctx context.Context, cfg *Config, spans map[event.TopicPartition]event.Span, topic string,
+	check func(*event.Record) (bool, error)) error {
+	for tp, span := range spans {
+		if tp.Topic != topic || span.End == span.Start {
+			continue
+		}
+		if err := firstRecordsOf(ctx, cfg, tp, span, check); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func firstRecordsOf(ctx context.Context, cfg *Config, tp event.TopicPartition, span event.Span, check func(*event.Record) (bool, error)) error {
+	reader, err := cfg.Log.Read(ctx, map[event.TopicPartition]int64{tp: span.Start})
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	// An open transaction may hide the end of the partition from us; what it hides will be checked by its reader.
+	for seen, idle := 0, 0; seen < preflightRecords && idle < 3 && reader.Position(tp) < span.End; {
+		records, err := reader.Poll(ctx, preflightRecords, 200*time.Millisecond)
+		if err != nil {
+			return err
+		}
+		if len(records) == 0 {
+			idle++
+		}
+		for i := range records {
+			seen++
+			if records[i].Control {
+				continue
+			}
+			if enough, err := check(&records[i]); enough || err != nil {
+				return err
+			}
+		}
+	}
+	return ctx.Err()
+}

@@ -1,0 +1,291 @@
+package processor
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"lejarat/processor/event"
+	"lejarat/processor/journal"
+	"lejarat/processor/watch"
+)
+
+// phase is how far a partition's run of a date has come. Steps as in DESIGN.md.
+type phase uint8
+
+const (
+	phaseIdle    phase = iota // no run is due
+	phaseBarrier              // waiting until everything that was in the sources is joined
+	phaseLedger               // waiting until the ledger has read what was decided elsewhere
+	phaseRules                // entering what other rules make open
+	phaseCount                // counting what would go out
+	phaseFuse                 // waiting for the other partitions' counts, or for an operator
+	phaseFire                 // deciding, chunk by chunk
+)
+
+// run is the partition's run of a date, from the moment it is due until it is complete.
+type run struct {
+	phase   phase
+	date    event.Date
+	started time.Time // clock in use
+	record  RunRecord // as it will be written next
+
+	ends     map[event.TopicPartition]event.Span // of the sources, when the barrier was taken
+	ledger   map[event.TopicPartition]event.Span
+	taken    time.Time // real time of the barrier
+	reported string    // last reason reported for being held
+	again    time.Time // real time before which nothing is tried again
+
+	scan   []byte // where the scan of people (phaseRules) or of the timeline goes on
+	due    RunDue
+	counts map[watch.Count]int // cumulative
+}
+
+func (r *run) busy() bool { return r.phase != phaseIdle }
+
+// closed says whether the day's entries are fixed: new ones go to the next day or later.
+func (r *run) closed() bool { return r.phase >= phaseCount }
+
+// wait is how long the task may wait for input before it looks at its run again. The watermarks that a barrier waits
+// for are input themselves.
+func (r *run) wait(real time.Time) time.Duration {
+	if rest := r.again.Sub(real); rest > 0 {
+		return rest
+	}
+	switch r.phase {
+	case phaseBarrier:
+		return 50 * time.Millisecond
+	case phaseLedger, phaseFuse:
+		return 5 * time.Millisecond
+	}
+	return 0
+}
+
+const (
+	heldRetry    = time.Second      // how often a held run looks again whether its sources move
+	patience     = 30 * time.Second // how long a run waits for the join before it reports itself held
+	missedRecord = 30               // days: no record is written for dates longer ago
+)
+
+// advance takes the day's run one bounded step further.
+func (t *watchTask) advance(ctx context.Context) error {
+	date, due := t.cfg.today()
+	if t.run.busy() && t.run.date != date {
+		t.run = run{} // a run never outlives its civil date
+	}
+	if !t.run.busy() {
+		if !due || t.cfg.HasLiveFrom && date < t.cfg.LiveFrom || t.runs.Complete(date, t.tp.Partition) {
+			return nil
+		}
+		t.run = run{phase: phaseBarrier, date: date, started: t.cfg.Clock.Now(), counts: map[watch.Count]int{}}
+		t.resume()
+	}
+	if t.cfg.Clock.Real().Before(t.run.again) {
+		return nil
+	}
+	switch t.run.phase {
+	case phaseBarrier:
+		return t.barrier(ctx)
+	case phaseLedger:
+		if t.ledger.reached(t.run.ledger) {
+			t.run.phase = phaseRules
+		}
+		return nil
+	case phaseRules:
+		return t.enterOpen()
+	case phaseCount:
+		return t.count(ctx)
+	case phaseFuse:
+		return t.fuse(ctx)
+	}
+	return t.fire(ctx)
+}
+
+// resume goes on from what the partition wrote of this date before, perhaps by another owner.
+func (t *watchTask) resume() {
+	r, ok := t.runs.get(t.run.date, t.tp.Partition)
+	if !ok {
+		return
+	}
+	for _, c := range r.Counts {
+		t.run.counts[c.Count] += c.Number
+	}
+	if at, err := time.Parse(event.TimeFormat, r.Started); err == nil {
+		t.run.started = at
+	}
+	t.run.reported = r.Reason + r.Detail
+}
+
+// again begins the run anew: the barrier has become too old, or a transaction did not come about.
+func (t *watchTask) again() {
+	t.run.phase, t.run.ends, t.run.scan = phaseBarrier, nil, nil
+	t.run.again = t.cfg.Clock.Real().Add(100 * time.Millisecond)
+}
+
+// barrier waits until every change that was in the sources when the run began has been applied here. A watermark read
+// in order proves that everything before it was read.
+func (t *watchTask) barrier(ctx context.Context) error {
+	if reason, detail := t.blocked(); reason != "" {
+		t.run.ends = nil
+		t.run.again = t.cfg.Clock.Real().Add(heldRetry)
+		return t.held(ctx, reason, detail)
+	}
+	if t.run.ends == nil {
+		ends, err := t.cfg.Log.Spans(ctx, t.cfg.inputs()...)
+		if err != nil {
+			return err
+		}
+		t.run.ends, t.run.taken = ends, t.cfg.Clock.Real()
+	}
+	for tp, span := range t.run.ends {
+		if m, ok := t.marks[tp]; !ok || m.Next < span.End {
+			if t.cfg.Clock.Real().Sub(t.run.taken) > patience {
+				return t.held(ctx, HeldBarrier, fmt.Sprintf("%s/%d is read up to offset %d, the run waits for %d", tp.Topic, tp.Partition, m.Next, span.End))
+			}
+			return nil
+		}
+	}
+	var err error
+	if t.run.ledger, err = t.cfg.Log.Spans(ctx, t.cfg.notifications()); err != nil {
+		return err
+	}
+	t.run.phase = phaseLedger
+	return nil
+}
+
+// blocked says why no run may fire now, "" when nothing speaks against it. Ages are real time.
+func (t *watchTask) blocked() (reason, detail string) {
+	if t.poison >= 0 {
+		return HeldPoison, fmt.Sprintf("offset %d of %s/%d cannot be read", t.poison, t.tp.Topic, t.tp.Partition)
+	}
+	if t.control != nil && t.control.Rules != t.rulesHash(event.NoExpiry-1) {
+		return HeldRules, "an instance that started later runs with other rules: restart this one with the new configuration"
+	}
+	now := t.cfg.Clock.Real()
+	for i := range t.cfg.Sources {
+		if detail := t.behind(&t.cfg.Sources[i], now); detail != "" {
+			return HeldSource, detail
+		}
+	}
+	return "", ""
+}
+
+// behind says why a source counts as behind (SPEC 2.1), judged over all its partitions.
+func (t *watchTask) behind(s *Source, now time.Time) string {
+	var snapshot, ended, delayed, heartbeat int64
+	for tp, m := range t.marks {
+		switch tp.Topic {
+		case s.Topic:
+			if m.Held != journal.SourceRuns {
+				return fmt.Sprintf("%s/%d: %s", tp.Topic, tp.Partition, m.Held)
+			}
+			snapshot, ended, delayed = max(snapshot, m.Snapshot), max(ended, m.SnapshotEnded), max(delayed, m.Delayed)
+		case s.Heartbeat:
+			heartbeat = max(heartbeat, m.Heartbeat)
+		}
+	}
+	switch {
+	case snapshot > ended && !s.SnapshotEnded:
+		return s.Topic + ": its snapshot has begun and not ended"
+	case s.DelayLimit > 0 && delayed != 0 && now.Sub(time.UnixMilli(delayed)) < s.DelayLimit:
+		return s.Topic + ": its records arrive late"
+	case s.Heartbeat != "" && now.Sub(time.UnixMilli(heartbeat)) > s.HeartbeatAge:
+		return fmt.Sprintf("%s: its newest heartbeat in %s is older than %s", s.Topic, s.Heartbeat, s.HeartbeatAge)
+	}
+	return ""
+}
+
+// held reports, once for each reason, that the run waits.
+func (t *watchTask) held(ctx context.Context, reason, detail string) error {
+	if t.run.reported == reason+detail {
+		return nil
+	}
+	t.cfg.Logger.Warn("run is held", "partition", t.tp.Partition, "date", t.run.date.String(), "reason", reason, "detail", detail)
+	if err := t.report(ctx, RunHeld, reason, detail); err != nil {
+		return err
+	}
+	t.run.reported = reason + detail
+	return nil
+}
+
+// report writes the partition's run record, and for days in between on which nothing ran, that they were missed.
+func (t *watchTask) report(ctx context.Context, state, reason, detail string) error {
+	v := t.record(state, reason, detail)
+	records := append(t.missed(), runMessage(t.cfg, t.run.date, &v))
+	offsets, err := t.writer.Commit(ctx, records, nil)
+	if err != nil {
+		return t.failed(err)
+	}
+	t.reported(&v, offsets[len(offsets)-1])
+	return nil
+}
+
+func (t *watchTask) reported(v *RunRecord, offset int64) {
+	t.runs.put(*v, offset)
+	t.cfg.observe(RunState{Partition: t.tp.Partition, Date: t.run.date, State: v.State, Reason: v.Reason})
+}
+
+// failed tells a transaction that was aborted for certain, after which the run begins anew, from one after which the
+// task must: fence anew and read the ledger.
+func (t *watchTask) failed(err error) error {
+	if errors.Is(err, event.ErrRetry) || errors.Is(err, errRunOver) {
+		t.cfg.Logger.Warn("run begins anew", "partition", t.tp.Partition, "date", t.run.date.String(), "error", err)
+		t.again()
+		return nil
+	}
+	return fmt.Errorf("writing the run of partition %d: %w", t.tp.Partition, err)
+}
+
+func (t *watchTask) record(state, reason, detail string) RunRecord {
+	now := t.cfg.Clock.Now().In(t.cfg.Watch.Zone).Format(event.TimeFormat)
+	v := RunRecord{RunDate: t.run.date.String(), Generation: t.cfg.Generation, Partition: t.tp.Partition, State: state, Reason: reason,
+		Detail: detail, DayKind: dayKind(t.run.date), Counts: sortedCounts(t.run.counts),
+		Started: t.run.started.In(t.cfg.Watch.Zone).Format(event.TimeFormat), At: now}
+	if t.run.phase >= phaseFuse {
+		due := t.run.due
+		v.Due = &due
+	}
+	if state == RunComplete {
+		v.Ended = &now
+	}
+	return v
+}
+
+// missed are the records of the dates between the last complete one and this one on which nothing was fired.
+func (t *watchTask) missed() (records []event.Record) {
+	last := t.runs.lastComplete(t.tp.Partition)
+	if last == 0 {
+		return nil
+	}
+	for d := max(last+1, t.run.date-missedRecord); d < t.run.date; d++ {
+		before, known := t.runs.get(d, t.tp.Partition)
+		if known && before.State == RunMissed {
+			continue
+		}
+		v := RunRecord{RunDate: d.String(), Generation: t.cfg.Generation, Partition: t.tp.Partition, State: RunMissed, Reason: NotRunning,
+			DayKind: dayKind(d), Counts: []RunCount{}, At: t.cfg.Clock.Now().In(t.cfg.Watch.Zone).Format(event.TimeFormat)}
+		if known {
+			v.Reason, v.Detail, v.Counts, v.Due, v.Started = before.Reason, before.Detail, before.Counts, before.Due, before.Started
+		}
+		records = append(records, runMessage(t.cfg, d, &v))
+	}
+	return records
+}
+
+// rulesHash is the hash of everything that decides what is due on a day, beyond the rows themselves.
+func (t *watchTask) rulesHash(day event.Date) string {
+	w := &t.cfg.Watch
+	sum := w.Rules.Hash(day)
+	d := xxhash.New()
+	d.Write(sum[:])
+	var pilot uint64
+	for ref := range w.Pilot {
+		pilot += xxhash.Sum64(ref[:]) // a set: the order does not matter
+	}
+	fmt.Fprintf(d, "%v %v %v %v %v %v", w.Pilot == nil, pilot, w.Announcements, w.SpreadDays, t.cfg.HasLiveFrom, t.cfg.LiveFrom)
+	return hex.EncodeToString(d.Sum(nil))
+}

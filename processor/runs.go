@@ -1,0 +1,352 @@
+package processor
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"lejarat/processor/calendar"
+	"lejarat/processor/event"
+	"lejarat/processor/watch"
+)
+
+// States of a run.
+const (
+	RunRunning  = "running"
+	RunComplete = "complete"
+	RunHeld     = "held"
+	RunMissed   = "missed"
+)
+
+// Why a run is held or was missed.
+const (
+	HeldSource  = "source_behind" // a source is behind, in snapshot, stopped or held
+	HeldBarrier = "waiting"       // changes that were there when the run began are not joined yet
+	HeldFuse    = "fuse"          // more would go out than max_run
+	HeldRules   = "rules"         // a newer instance runs with other rules
+	HeldPoison  = "journal"       // a journal record cannot be read
+	NotRunning  = "not_running"   // nothing ran on that date
+)
+
+// RunRecord is the value of lejarat.runs, keyed by date/generation/partition.
+type RunRecord struct {
+	RunDate    string     `json:"run_date"`
+	Generation int        `json:"generation"`
+	Partition  int32      `json:"partition"`
+	State      string     `json:"state"`
+	Reason     string     `json:"reason,omitempty"`
+	Detail     string     `json:"detail,omitempty"`
+	DayKind    string     `json:"day_kind"` // ordinary, month_end
+	Due        *RunDue    `json:"due"`      // counted before the first notice; null until then
+	Counts     []RunCount `json:"counts"`
+	Started    string     `json:"started"`
+	Ended      *string    `json:"ended"`
+	At         string     `json:"at"`
+}
+
+// RunDue is what a run would emit on the partition, what it has emitted included.
+type RunDue struct {
+	Expiry       int `json:"expiry"`
+	Announcement int `json:"announcement"`
+}
+
+// RunCount is one figure of a run.
+type RunCount struct {
+	watch.Count
+	Number int `json:"number"`
+}
+
+// RunCommand is the value of an operator's word on a date, keyed by date/command: the last word counts.
+type RunCommand struct {
+	RunDate string `json:"run_date"`
+	Command string `json:"command"` // release, skip
+	At      string `json:"at"`
+}
+
+// Operator's words.
+const (
+	CommandRelease = "release"
+	CommandSkip    = "skip"
+)
+
+// The fuse by default: three times the median of the last 30 runs of the day's kind, at least 10,000 (SPEC 1.7).
+const (
+	fuseLeast  = 10000
+	fuseFactor = 3
+	fuseRuns   = 30
+)
+
+type runKey struct {
+	date       event.Date
+	generation int
+	partition  int32
+}
+
+// runEntry is a record with its offset: a task's own word is known before the topic's tail brings it, and the tail must
+// not put an older one in its place.
+type runEntry struct {
+	RunRecord
+	offset int64
+}
+
+// Runs is the instance's view of lejarat.runs. One goroutine tails the topic (step), tasks read.
+type Runs struct {
+	cfg    *Config
+	reader event.Reader
+
+	mu        sync.Mutex
+	positions map[event.TopicPartition]int64
+	records   map[runKey]runEntry
+	commands  map[event.Date]string
+}
+
+func openRuns(ctx context.Context, cfg *Config) (*Runs, error) {
+	r := &Runs{cfg: cfg, positions: map[event.TopicPartition]int64{}, records: map[runKey]runEntry{}, commands: map[event.Date]string{}}
+	spans, err := cfg.Log.Spans(ctx, cfg.runs())
+	if err != nil {
+		return nil, err
+	}
+	for tp, span := range spans {
+		r.positions[tp] = span.Start
+	}
+	r.reader, err = cfg.Log.Read(ctx, r.positions)
+	return r, err
+}
+
+// step takes in what the topic holds by now, waiting for it up to wait.
+func (r *Runs) step(ctx context.Context, wait time.Duration) error {
+	records, err := r.reader.Poll(ctx, r.cfg.Limits.BatchRecords, wait)
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", r.cfg.runs(), err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range records {
+		if rec := &records[i]; !rec.Control && rec.Value != nil {
+			if err := r.read(rec); err != nil {
+				return fmt.Errorf("reading %s/%d offset %d: %w", rec.Topic, rec.Partition, rec.Offset, err)
+			}
+		}
+	}
+	for tp := range r.positions {
+		r.positions[tp] = max(r.positions[tp], r.reader.Position(tp))
+	}
+	return nil
+}
+
+func (r *Runs) read(rec *event.Record) error {
+	parts := strings.Split(string(rec.Key), "/")
+	date, err := event.ParseDate(parts[0])
+	if err != nil {
+		return err
+	}
+	if len(parts) == 2 {
+		var c RunCommand
+		if err := json.Unmarshal(rec.Value, &c); err != nil {
+			return fmt.Errorf("not a command: %w", err)
+		}
+		r.commands[date] = c.Command
+		return nil
+	}
+	var v RunRecord
+	if err := json.Unmarshal(rec.Value, &v); err != nil {
+		return fmt.Errorf("not a run: %w", err)
+	}
+	r.keep(date, v, rec.Offset)
+	return nil
+}
+
+func (r *Runs) keep(date event.Date, v RunRecord, offset int64) {
+	k := runKey{date, v.Generation, v.Partition}
+	if before, ok := r.records[k]; !ok || offset > before.offset {
+		r.records[k] = runEntry{v, offset}
+	}
+}
+
+func (r *Runs) reached(ends map[event.TopicPartition]event.Span) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for tp, span := range ends {
+		if r.positions[tp] < span.End {
+			return false
+		}
+	}
+	return true
+}
+
+// await returns when everything is read that the topic holds now. A new owner of a partition calls it after its fence:
+// what the former owner finished is then known.
+func (r *Runs) await(ctx context.Context) error {
+	ends, err := r.cfg.Log.Spans(ctx, r.cfg.runs())
+	if err != nil {
+		return err
+	}
+	for !r.reached(ends) {
+		if err := sleep(ctx, 2*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// put takes in a record that a task has just committed at offset.
+func (r *Runs) put(v RunRecord, offset int64) {
+	date, err := event.ParseDate(v.RunDate)
+	if err != nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.keep(date, v, offset)
+}
+
+func (r *Runs) get(date event.Date, partition int32) (RunRecord, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	v, ok := r.records[runKey{date, r.cfg.Generation, partition}]
+	return v.RunRecord, ok
+}
+
+// Complete says whether the partition has finished the date.
+func (r *Runs) Complete(date event.Date, partition int32) bool {
+	v, ok := r.get(date, partition)
+	return ok && v.State == RunComplete
+}
+
+// lastComplete is the newest date that the partition finished, 0 for none.
+func (r *Runs) lastComplete(partition int32) (last event.Date) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for k, v := range r.records {
+		if k.generation == r.cfg.Generation && k.partition == partition && v.State == RunComplete {
+			last = max(last, k.date)
+		}
+	}
+	return last
+}
+
+// missedStale says whether the partition's run of the date never took place because of a source.
+func (r *Runs) missedStale(partition int32) func(event.Date) bool {
+	return func(date event.Date) bool {
+		v, ok := r.get(date, partition)
+		return ok && v.State != RunComplete && (v.Reason == HeldSource || v.Reason == HeldBarrier)
+	}
+}
+
+// firstRun is the date of the service's first run, or date where there was none yet.
+func (r *Runs) firstRun(date event.Date) event.Date {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for k, v := range r.records {
+		if v.State == RunRunning || v.State == RunComplete {
+			date = min(date, k.date)
+		}
+	}
+	return date
+}
+
+// command is the operator's word on a date, "" for none.
+func (r *Runs) command(date event.Date) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.commands[date]
+}
+
+// total adds up what the partitions of a date count. counted is false until every partition has.
+func (r *Runs) total(date event.Date) (due RunDue, counted bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	counted = true
+	for p := int32(0); p < r.cfg.Partitions; p++ {
+		v, ok := r.records[runKey{date, r.cfg.Generation, p}]
+		if !ok || v.Due == nil {
+			counted = false
+			continue
+		}
+		due.Expiry += v.Due.Expiry
+		due.Announcement += v.Due.Announcement
+	}
+	return due, counted
+}
+
+// fuse is the most that a run of the date may emit, for each kind of notice.
+func (r *Runs) fuse(date event.Date) (expiry, announcement int) {
+	if r.cfg.MaxRun > 0 {
+		return r.cfg.MaxRun, r.cfg.MaxRun
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	byDate := map[event.Date]*RunDue{}
+	for k, v := range r.records {
+		if v.State != RunComplete || v.Due == nil || v.DayKind != dayKind(date) || k.date >= date {
+			continue
+		}
+		sum := byDate[k.date]
+		if sum == nil {
+			sum = &RunDue{}
+			byDate[k.date] = sum
+		}
+		sum.Expiry += v.Due.Expiry
+		sum.Announcement += v.Due.Announcement
+	}
+	return fuseOf(byDate, func(d *RunDue) int { return d.Expiry }), fuseOf(byDate, func(d *RunDue) int { return d.Announcement })
+}
+
+func fuseOf(byDate map[event.Date]*RunDue, of func(*RunDue) int) int {
+	dates := make([]event.Date, 0, len(byDate))
+	for d := range byDate {
+		dates = append(dates, d)
+	}
+	slices.Sort(dates)
+	if len(dates) > fuseRuns {
+		dates = dates[len(dates)-fuseRuns:]
+	}
+	numbers := make([]int, len(dates))
+	for i, d := range dates {
+		numbers[i] = of(byDate[d])
+	}
+	slices.Sort(numbers)
+	if len(numbers) == 0 {
+		return fuseLeast
+	}
+	return max(fuseLeast, fuseFactor*numbers[len(numbers)/2])
+}
+
+// dayKind tells days apart on which different numbers fall due: the last day of a month takes the dates that a shorter
+// month lacks.
+func dayKind(d event.Date) string {
+	if calendar.MonthEnd(d) {
+		return "month_end"
+	}
+	return "ordinary"
+}
+
+// runRecordKey is the key of a partition's record for a date.
+func runRecordKey(date event.Date, generation int, partition int32) string {
+	return date.String() + "/" + strconv.Itoa(generation) + "/" + strconv.Itoa(int(partition))
+}
+
+// runMessage is the record of lejarat.runs for v.
+func runMessage(cfg *Config, date event.Date, v *RunRecord) event.Record {
+	key := runRecordKey(date, v.Generation, v.Partition)
+	return jsonMessage(cfg.runs(), key, "run", v.At, v)
+}
+
+// CommandMessage is the record that tells a running service to release or skip a date.
+func CommandMessage(prefix string, date event.Date, command string, at time.Time) event.Record {
+	v := RunCommand{RunDate: date.String(), Command: command, At: at.Format(event.TimeFormat)}
+	return jsonMessage(prefix+"runs", date.String()+"/command", "run-command", v.At, v)
+}
+
+func jsonMessage(topic, key, kind, at string, v any) event.Record {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic("encoding a message of our own: " + err.Error()) // plain structs of strings and numbers cannot fail
+	}
+	return event.Record{Topic: topic, Partition: event.AnyPartition, Key: []byte(key), Value: body, Headers: event.CloudEvent(key, kind, at)}
+}

@@ -1,0 +1,213 @@
+package processor
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"lejarat/processor/event"
+)
+
+// TestScripts runs the scenarios in testdata: records in, clock moves, notices out. A scenario is a text that somebody who
+// runs a registry can read aloud; testdata/README says which commands there are.
+func TestScripts(t *testing.T) {
+	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
+		h := newHarness(t)
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			h.out.Reset()
+			h.command(t, d)
+			if h.out.Len() == 0 {
+				return "nothing\n"
+			}
+			return h.out.String()
+		})
+	})
+}
+
+func (h *harness) command(t *testing.T, d *datadriven.TestData) {
+	switch d.Cmd {
+	case "service":
+		h.configure(t, d)
+		h.start(t)
+	case "restart":
+		h.stop(t)
+		h.configure(t, d)
+		h.start(t)
+	case "lose":
+		h.stop(t)
+		h.lose(t, d)
+		h.start(t)
+	case "records":
+		for _, line := range strings.Split(strings.TrimSpace(d.Input), "\n") {
+			if strings.TrimSpace(line) != "" {
+				h.record(t, strings.TrimSpace(line))
+			}
+		}
+		h.settle(t)
+		h.printNew()
+	case "clock":
+		h.moveClock(t, d.CmdArgs[0].Key)
+		h.settle(t)
+		h.printNew()
+	case "real":
+		rest, err := time.ParseDuration(d.CmdArgs[0].Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.clock.real = h.clock.real.Add(rest)
+		h.settle(t)
+		h.printNew()
+	case "release", "skip":
+		date, err := event.ParseDate(d.CmdArgs[0].Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.log.Append(CommandMessage(h.cfg.Prefix, date, d.Cmd, h.clock.Now()))
+		h.settle(t)
+		h.printNew()
+	case "runs":
+		h.printRuns(d.CmdArgs[0].Key)
+	case "counts":
+		h.printCounts(d.CmdArgs[0].Key)
+	case "rejects":
+		h.printTopic("rejects")
+	case "suppressions":
+		h.printTopic("suppressions")
+	case "mails":
+		h.printTopic("mail-sink")
+	default:
+		t.Fatalf("unknown command %s", d.Cmd)
+	}
+}
+
+// moveClock takes 2026-02-28T06:00 and lets every six o'clock on the way pass, unless it is asked to jump (a leading !).
+func (h *harness) moveClock(t *testing.T, to string) {
+	jump := strings.HasPrefix(to, "!")
+	at, err := time.ParseInLocation("2006-01-02T15:04", strings.TrimPrefix(to, "!"), h.zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !jump {
+		for d := event.DateOf(h.clock.now, h.zone); ; d++ {
+			six := d.At(6, 0, h.zone)
+			if !six.Before(at) {
+				break
+			}
+			if six.After(h.clock.now) {
+				h.clock.set(six)
+				h.settle(t)
+			}
+		}
+	}
+	h.clock.set(at)
+}
+
+// record appends one line's record to its source topic.
+func (h *harness) record(t *testing.T, line string) {
+	words := strings.Fields(line)
+	kind, row, args := words[0], "", map[string]string{}
+	for _, w := range words[1:] {
+		if k, v, ok := strings.Cut(w, "="); ok {
+			args[k] = strings.ReplaceAll(v, "_", " ")
+		} else {
+			row = w
+		}
+	}
+	op := "upsert"
+	switch kind {
+	case "delete", "tombstone", "truncate", "garbage":
+		op, kind = kind, words[1]
+		if len(words) > 2 && !strings.Contains(words[2], "=") {
+			row = words[2]
+		}
+	}
+	topic := map[string]string{"document": documentTopic, "registration": registrationTopic, "heartbeat": heartbeatTopic}[kind]
+	if topic == "" {
+		t.Fatalf("%q: no such source", line)
+	}
+	h.lsn++
+	ts := h.clock.Now()
+	if v, ok := args["ts"]; ok {
+		var err error
+		if ts, err = time.ParseInLocation("2006-01-02T15:04", v, h.zone); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lsn := strconv.Itoa(h.lsn)
+	if v, ok := args["lsn"]; ok {
+		lsn = v
+	}
+	delay, err := time.ParseDuration(args["delay"] + "0s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	value := []string{op, lsn, strconv.FormatInt(ts.UnixMilli(), 10), args["snapshot"]}
+	for _, c := range testColumns(kind) {
+		value = append(value, testValue(c.Name, args))
+	}
+	h.log.Append(event.Record{Topic: topic, Key: []byte(row), Value: []byte(strings.Join(value, "\x1f")), Time: ts.Add(delay)})
+	h.name(kind, row, args)
+}
+
+// testValue is a column's text in a test record: holder=anna:married means that Anna has another current name.
+func testValue(column string, args map[string]string) string {
+	if v, ok := args[column]; ok {
+		return v
+	}
+	person, _, _ := strings.Cut(args["holder"], ":")
+	if person == "" {
+		person = "nobody"
+	}
+	switch column {
+	case "name":
+		return args["holder"]
+	case "birth_name":
+		return person
+	case "mother_name":
+		return person + "'s mother"
+	case "birth_place":
+		return "Szeged"
+	case "birth_date":
+		return "1970-01-31"
+	case "status":
+		return "V"
+	case "active", "on":
+		return "true"
+	}
+	return "null"
+}
+
+func (h *harness) printRuns(date string) {
+	d, err := event.ParseDate(date)
+	if err != nil {
+		fmt.Fprintln(&h.out, err)
+		return
+	}
+	for p := int32(0); p < h.cfg.Partitions; p++ {
+		if v, ok := h.runs.get(d, p); ok {
+			fmt.Fprintln(&h.out, strings.TrimSpace(fmt.Sprintf("%d %s %s %s", p, v.State, v.Reason, v.Detail)))
+		}
+	}
+}
+
+func (h *harness) printCounts(date string) {
+	d, err := event.ParseDate(date)
+	if err != nil {
+		fmt.Fprintln(&h.out, err)
+		return
+	}
+	sum := map[string]int{}
+	for p := int32(0); p < h.cfg.Partitions; p++ {
+		v, _ := h.runs.get(d, p)
+		for _, c := range v.Counts {
+			sum[strings.TrimSpace(strings.Join(strings.Fields(fmt.Sprintf("%s %s %s %s %s", c.Kind, c.Type, c.Threshold, c.Decision, c.Reason)), " "))] += c.Number
+		}
+	}
+	for _, k := range sortedKeys(sum) {
+		fmt.Fprintf(&h.out, "%s: %d\n", k, sum[k])
+	}
+}

@@ -1,0 +1,319 @@
+package processor
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"lejarat/processor/event"
+	"lejarat/processor/journal"
+	"lejarat/processor/watch"
+	"lejarat/state"
+)
+
+// watchTask owns one journal partition: it applies what intake wrote, and fires the partition's part of the daily run.
+// Its goroutine owns everything here; ledger and runs are the instance's.
+type watchTask struct {
+	cfg    *Config
+	tp     event.TopicPartition
+	store  *state.Store
+	writer event.Writer
+	reader event.Reader
+	ledger *Ledger
+	runs   *Runs
+
+	position int64
+	marks    map[event.TopicPartition]journal.Watermark // by source partition
+	sources  map[uint32]string                          // source id → topic
+	control  *journal.Control
+	cursor   event.Date // the last day whose entries were all judged in this store
+	bulk     bool       // this store's first fill
+	rules    string     // hash of the rules that the timeline was made for
+	poison   int64      // offset of a record that cannot be read, -1 for none
+	run      run
+	applied  int
+}
+
+// Key prefixes of the watch store.
+const (
+	watchPeople   = 'p' // p bare row key → journal value
+	watchTimeline = 't' // t day[4] fingerprint[16] list[1] → nothing
+	watchMark     = 'w' // w source[4] partition[4] → watermark
+	watchPosition = 'o' // o → offset[8]
+	watchCursor   = 'c' // c → day[4]
+	watchBulk     = 'b' // b → nothing; absent once the first fill is over
+	watchRules    = 'h' // h → hash of the rules
+	watchControl  = 'k' // k → control record
+)
+
+// beforeAllDays is the cursor of a new store.
+const beforeAllDays event.Date = -1 << 30
+
+func newWatchTask(cfg *Config, partition int32, ledger *Ledger, runs *Runs) *watchTask {
+	t := &watchTask{cfg: cfg, tp: event.TopicPartition{Topic: cfg.journal(), Partition: partition}, ledger: ledger, runs: runs,
+		marks: map[event.TopicPartition]journal.Watermark{}, sources: map[uint32]string{}, cursor: beforeAllDays, poison: -1}
+	for _, topic := range cfg.inputs() {
+		t.sources[journal.SourceID(topic)] = topic
+	}
+	return t
+}
+
+// start fences the former owner before the first read, applies the journal to its end, and writes the control record.
+func (t *watchTask) start(ctx context.Context, ids map[string]string, progress *Progress) error {
+	var err error
+	if t.writer, err = t.cfg.Log.Fence(ctx, t.cfg.watchID(t.tp.Partition)); err != nil {
+		return fmt.Errorf("fencing watch of partition %d: %w", t.tp.Partition, err)
+	}
+	dir := t.cfg.storeDir("watch", t.cfg.Generation, t.tp.Partition)
+	if t.store, err = openStore(t.cfg, dir, t.cfg.stamp("journal topic", ids[t.cfg.journal()])); err != nil {
+		return err
+	}
+	if err := t.load(); err != nil {
+		return err
+	}
+	spans, err := t.cfg.Log.Spans(ctx, t.tp.Topic)
+	if err != nil {
+		return err
+	}
+	if err := t.runs.await(ctx); err != nil {
+		return err
+	}
+	end := spans[t.tp].End
+	progress.expect(end - t.position)
+	t.reader, err = t.cfg.Log.Read(ctx, map[event.TopicPartition]int64{t.tp: max(t.position, spans[t.tp].Start)})
+	if err != nil {
+		return err
+	}
+	for t.reader.Position(t.tp) < end {
+		if err := t.apply(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+		progress.add(t.applied)
+	}
+	return t.writeControl(ctx, ids)
+}
+
+func (t *watchTask) load() error {
+	if v, found, err := t.store.Get([]byte{watchPosition}); err != nil {
+		return err
+	} else if found {
+		t.position = int64(binary.BigEndian.Uint64(v))
+	}
+	if v, found, err := t.store.Get([]byte{watchCursor}); err != nil {
+		return err
+	} else if found {
+		t.cursor = event.Date(int32(binary.BigEndian.Uint32(v)))
+	}
+	v, found, err := t.store.Get([]byte{watchRules})
+	if err != nil {
+		return err
+	}
+	if !found {
+		return t.initialise()
+	}
+	t.rules = string(v)
+	if t.bulk, err = t.store.Has([]byte{watchBulk}); err != nil {
+		return err
+	}
+	cur, err := t.store.Cursor([]byte{watchMark}, []byte{watchMark + 1})
+	if err != nil {
+		return err
+	}
+	for ok := cur.Seek([]byte{watchMark}); ok; ok = cur.Next() {
+		if err := t.mark(cur.Key()[1:], cur.Value()); err != nil {
+			return errors.Join(err, cur.Close())
+		}
+	}
+	if v, found, err := t.store.Get([]byte{watchControl}); err != nil {
+		return errors.Join(err, cur.Close())
+	} else if found {
+		t.control = &journal.Control{}
+		if err := json.Unmarshal(v, t.control); err != nil {
+			return errors.Join(err, cur.Close())
+		}
+	}
+	return cur.Close()
+}
+
+// initialise begins a new store: a bulk load under today's rules.
+func (t *watchTask) initialise() error {
+	day, _ := t.cfg.today()
+	t.bulk, t.rules = true, t.rulesHash(day)
+	b := t.store.Batch()
+	b.Set([]byte{watchBulk}, nil)
+	b.Set([]byte{watchRules}, []byte(t.rules))
+	return b.Commit()
+}
+
+// mark takes in a watermark; key is source[4] partition[4].
+func (t *watchTask) mark(key, value []byte) error {
+	w, err := journal.DecodeWatermark(value)
+	if err != nil {
+		return err
+	}
+	topic, ok := t.sources[binary.BigEndian.Uint32(key)]
+	if ok {
+		t.marks[event.TopicPartition{Topic: topic, Partition: int32(binary.BigEndian.Uint32(key[4:]))}] = w
+	}
+	return nil
+}
+
+// step applies what is there, waiting up to wait, and takes the day's run one step further.
+func (t *watchTask) step(ctx context.Context, wait time.Duration) error {
+	if t.run.busy() {
+		wait = min(wait, t.run.wait(t.cfg.Clock.Real()))
+	}
+	if err := t.apply(ctx, wait); err != nil {
+		return err
+	}
+	if err := t.advance(ctx); err != nil {
+		return err
+	}
+	return t.store.Maintain(t.cfg.Clock.Real(), t.cfg.Limits.FlushEvery)
+}
+
+// apply takes journal records into the store. It never reads a row: see package watch.
+func (t *watchTask) apply(ctx context.Context, wait time.Duration) error {
+	records, err := t.reader.Poll(ctx, t.cfg.Limits.BatchRecords, wait)
+	if err != nil {
+		return fmt.Errorf("reading %s/%d: %w", t.tp.Topic, t.tp.Partition, err)
+	}
+	t.applied = len(records)
+	position := t.reader.Position(t.tp)
+	if position == t.position && len(records) == 0 {
+		return nil
+	}
+	today, _ := t.cfg.today()
+	at := watch.Applied{Today: today, Floor: max(today, t.cursor+1), Bulk: t.bulk}
+	if t.run.closed() {
+		at.Floor = max(at.Floor, t.run.date+1)
+	}
+	b := t.store.Batch()
+	for i := range records {
+		if records[i].Control {
+			continue
+		}
+		if err := t.applyRecord(b, &records[i], at); err != nil {
+			var refused *Refused
+			if errors.As(err, &refused) {
+				b.Discard()
+				return err
+			}
+			t.poisoned(&records[i], err)
+		}
+	}
+	t.position = position
+	b.Set([]byte{watchPosition}, binary.BigEndian.AppendUint64(nil, uint64(position)))
+	alive(t.cfg, b)
+	if err := b.Commit(); err != nil {
+		return err
+	}
+	t.cfg.observe(AppliedRows{Partition: t.tp.Partition, Records: len(records)})
+	return nil
+}
+
+// poisoned stops the partition from firing: what the record said is not known, so any notice could be wrong.
+func (t *watchTask) poisoned(r *event.Record, err error) {
+	if t.poison < 0 {
+		t.poison = r.Offset
+	}
+	t.cfg.Logger.Error("journal record cannot be read: this partition does not fire; make a new generation (state.generation) from the sources",
+		"topic", r.Topic, "partition", r.Partition, "offset", r.Offset, "error", err)
+}
+
+func (t *watchTask) applyRecord(b *state.Batch, r *event.Record, at watch.Applied) error {
+	key, err := journal.ParseKey(r.Key)
+	if err != nil {
+		return err
+	}
+	switch {
+	case key.Control:
+		return t.applyControl(b, r.Value)
+	case key.Watermark:
+		b.Set(append([]byte{watchMark}, r.Key[1:]...), r.Value)
+		return t.mark(r.Key[1:], r.Value)
+	}
+	var value *journal.Value
+	people := append([]byte{watchPeople}, r.Key[1:]...)
+	if r.Value == nil {
+		b.Delete(people)
+	} else {
+		v, err := journal.DecodeValue(r.Value)
+		if err != nil {
+			return err
+		}
+		value = &v
+		b.Set(people, r.Value)
+	}
+	var days [3]event.Date
+	for _, day := range t.cfg.Watch.Days(days[:0], value, at) {
+		b.Set(timelineKey(day, people[1:]), nil)
+	}
+	return nil
+}
+
+func (t *watchTask) applyControl(b *state.Batch, value []byte) error {
+	if err := checkControl(t.cfg, value); err != nil {
+		return err
+	}
+	var c journal.Control
+	if err := json.Unmarshal(value, &c); err != nil {
+		return fmt.Errorf("reading the control record: %w", journal.ErrFormat)
+	}
+	t.control = &c
+	b.Set([]byte{watchControl}, value)
+	return nil
+}
+
+// timelineKey is the entry that makes the identity of a bare row key be looked at on a day.
+func timelineKey(day event.Date, bare []byte) []byte {
+	return append(timelineDay(day), bare[:identityBytes]...)
+}
+
+// identityBytes is the length of fingerprint and list, the head of a bare row key.
+const identityBytes = 17
+
+// timelineDay is the prefix of a day; days before 1970 sort first.
+func timelineDay(day event.Date) []byte {
+	return binary.BigEndian.AppendUint32(append(make([]byte, 0, 5+identityBytes), watchTimeline), uint32(day)^1<<31)
+}
+
+func timelineDate(key []byte) event.Date {
+	return event.Date(int32(binary.BigEndian.Uint32(key[1:]) ^ 1<<31))
+}
+
+// writeControl says under the fence what this partition is worked on with. An older starter with other rules leaves
+// the newer one's word alone, and does not fire.
+func (t *watchTask) writeControl(ctx context.Context, ids map[string]string) error {
+	c := journal.Control{Format: journal.Format, IdentityKeyID: t.cfg.Watch.IdentityKeyID, ReferenceKeyID: t.cfg.Watch.ReferenceKeyID,
+		Virtual: t.cfg.Virtual, Mapping: t.cfg.Mapping, TopicIDs: ids, Rules: t.rulesHash(event.NoExpiry - 1), Started: t.cfg.Started.UTC().Format(time.RFC3339Nano)}
+	if t.control != nil && (t.control.Rules == c.Rules || t.control.Started > c.Started) {
+		return nil
+	}
+	body, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("encoding the control record: %w", err)
+	}
+	_, err = t.writer.Commit(ctx, []event.Record{{Topic: t.tp.Topic, Partition: t.tp.Partition, Key: journal.ControlKey(), Value: body}}, nil)
+	if err != nil {
+		return fmt.Errorf("writing the control record of partition %d: %w", t.tp.Partition, err)
+	}
+	t.control = &c
+	return nil
+}
+
+func (t *watchTask) close() error {
+	if t.reader != nil {
+		t.reader.Close()
+	}
+	if t.writer != nil {
+		t.writer.Close()
+	}
+	if t.store != nil {
+		return t.store.Close()
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+package state
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// Batch collects writes that become visible, and survive a crash, together.
+type Batch struct {
+	s *Store
+	b *pebble.Batch
+}
+
+// Batch begins an empty batch.
+func (s *Store) Batch() *Batch { return &Batch{s: s, b: s.db.NewBatch()} }
+
+// Set writes a key; both slices may be reused afterwards.
+func (b *Batch) Set(key, value []byte) {
+	if err := b.b.Set(key, value, nil); err != nil {
+		panic("writing to a batch in memory: " + err.Error()) // it has no way to fail but misuse
+	}
+}
+
+// Delete deletes a key.
+func (b *Batch) Delete(key []byte) {
+	if err := b.b.Delete(key, nil); err != nil {
+		panic("writing to a batch in memory: " + err.Error())
+	}
+}
+
+// Len is the number of writes collected.
+func (b *Batch) Len() int { return int(b.b.Count()) }
+
+// Commit applies the batch and ends it.
+func (b *Batch) Commit() error {
+	defer b.b.Close()
+	if err := b.b.Commit(pebble.NoSync); err != nil {
+		return fmt.Errorf("writing to %s: %w", b.s.dir, err)
+	}
+	return nil
+}
+
+// Discard ends the batch without applying it.
+func (b *Batch) Discard() { b.b.Close() }
+
+// Cursor walks keys in order. It sees the store as it was when the cursor was made.
+type Cursor struct {
+	it  *pebble.Iterator
+	dir string
+}
+
+// Cursor walks the keys in [lower, upper).
+func (s *Store) Cursor(lower, upper []byte) (*Cursor, error) {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", s.dir, err)
+	}
+	return &Cursor{it: it, dir: s.dir}, nil
+}
+
+// Seek moves to the first key at or after key; Valid tells whether there is one.
+func (c *Cursor) Seek(key []byte) bool { return c.it.SeekGE(key) }
+
+// Next moves on by one key.
+func (c *Cursor) Next() bool { return c.it.Next() }
+
+// Valid says whether the cursor stands on a key.
+func (c *Cursor) Valid() bool { return c.it.Valid() }
+
+// Key and Value are valid until the cursor moves.
+func (c *Cursor) Key() []byte { return c.it.Key() }
+
+// Value is the value at the cursor.
+func (c *Cursor) Value() []byte { return c.it.Value() }
+
+// Close ends the walk and returns what went wrong on the way.
+func (c *Cursor) Close() error {
+	if err := c.it.Close(); err != nil {
+		return fmt.Errorf("reading %s: %w", c.dir, err)
+	}
+	return nil
+}
+
+// Upper is the smallest key after all keys that begin with prefix.
+func Upper(prefix []byte) []byte {
+	up := append([]byte(nil), prefix...)
+	for i := len(up) - 1; i >= 0; i-- {
+		if up[i]++; up[i] != 0 {
+			return up[:i+1]
+		}
+	}
+	return nil
+}
+
+// logger passes Pebble's faults on; its everyday messages are dropped.
+type logger struct{}
+
+func (logger) Infof(string, ...any) {}
+
+func (logger) Errorf(format string, args ...any) {
+	slog.Error("state store", "message", fmt.Sprintf(format, args...))
+}
+
+// Fatalf is called where Pebble cannot go on without risking the order of its files. The process ends; the store is
+// read again, or rebuilt, at the next start.
+func (logger) Fatalf(format string, args ...any) {
+	panic("state store: " + fmt.Sprintf(format, args...) + ": check the disk (full? removed?), then start again")
+}

@@ -1,0 +1,242 @@
+// Package state keeps a task's rows in Pebble. A store is a cache of what the topics say: it is written without a
+// write-ahead log, its offsets stand in the same batches as its rows, and what survives a crash is a consistent prefix
+// of its batches. FORMAT.md describes the keys byte by byte.
+package state
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Version is the version of the keys and values of all stores, as FORMAT.md describes them. A store of another version
+// is refused.
+const Version = 1
+
+// Errors of Open.
+var (
+	// ErrVersion: the store was written by another version of lejarat.
+	ErrVersion = errors.New("state store of another version")
+	// ErrStamp: the store was made for something else (other keys, another broker).
+	ErrStamp = errors.New("state store made for something else")
+	// ErrCorrupt: the files are damaged; the topics rebuild the store.
+	ErrCorrupt = errors.New("state store damaged")
+)
+
+// Shared is what all stores of a process have in common.
+type Shared struct {
+	cache *pebble.Cache
+	files *pebble.FileCache
+	fs    vfs.FS
+}
+
+// NewShared makes the block cache of cacheBytes for all stores. With memory the stores live in memory only.
+func NewShared(cacheBytes int64, memory bool) *Shared {
+	s := &Shared{cache: pebble.NewCache(cacheBytes), files: pebble.NewFileCache(8, maxOpenFiles), fs: vfs.Default}
+	if memory {
+		s.fs = vfs.NewMem()
+	}
+	return s
+}
+
+// Close gives the caches back; all stores must be closed.
+func (s *Shared) Close() {
+	s.files.Unref()
+	s.cache.Unref()
+}
+
+// Named limits; research: relaxed level 0 decides the load rate, small memtables the memory of many stores.
+const (
+	maxOpenFiles    = 4096
+	memTableBytes   = 16 << 20
+	memTablesQueued = 4
+	level0Files     = 200
+	level0Sublevels = 20
+	level0Stop      = 64
+	baseLevelBytes  = 512 << 20
+	bloomBitsPerKey = 10
+)
+
+// Stamp is what a store was made for: checked on opening, compared as a whole.
+type Stamp map[string]string
+
+// stampKey holds the version and the stamp; no other key of any store begins with 00.
+var stampKey = []byte{0x00}
+
+type stampValue struct {
+	Version int   `json:"version"`
+	Stamp   Stamp `json:"stamp"`
+}
+
+// Store is one Pebble database. Reads may come from any goroutine, batches too.
+type Store struct {
+	db  *pebble.DB
+	dir string
+	fs  vfs.FS
+	// lastFlush is when Maintain last asked for a flush.
+	lastFlush time.Time
+}
+
+// Open opens or makes the store in dir. fresh says that it was made now. The errors name dir and what to do.
+func Open(dir string, shared *Shared, stamp Stamp) (s *Store, fresh bool, err error) {
+	if err := shared.fs.MkdirAll(dir, 0o700); err != nil {
+		return nil, false, explain(dir, err)
+	}
+	db, err := pebble.Open(dir, options(shared))
+	if err != nil {
+		return nil, false, explain(dir, err)
+	}
+	s = &Store{db: db, dir: dir, fs: shared.fs, lastFlush: time.Now()}
+	if fresh, err = s.checkStamp(stamp); err != nil {
+		db.Close()
+		return nil, false, err
+	}
+	return s, fresh, nil
+}
+
+func options(shared *Shared) *pebble.Options {
+	o := &pebble.Options{
+		FS: shared.fs, Cache: shared.cache, FileCache: shared.files, DisableWAL: true,
+		FormatMajorVersion: pebble.FormatNewest, Logger: logger{},
+		MemTableSize: memTableBytes, MemTableStopWritesThreshold: memTablesQueued,
+		L0CompactionFileThreshold: level0Files, L0CompactionThreshold: level0Sublevels,
+		L0StopWritesThreshold: level0Stop, LBaseMaxBytes: baseLevelBytes,
+		CompactionConcurrencyRange: func() (int, int) { return 1, 1 },
+	}
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBitsPerKey)
+	}
+	return o
+}
+
+func (s *Store) checkStamp(want Stamp) (fresh bool, err error) {
+	body, found, err := s.Get(stampKey)
+	if err != nil {
+		return false, err
+	}
+	if !found {
+		body, err := json.Marshal(stampValue{Version: Version, Stamp: want})
+		if err != nil {
+			return false, fmt.Errorf("encoding the stamp of %s: %w", s.dir, err)
+		}
+		return true, s.db.Set(stampKey, body, pebble.NoSync)
+	}
+	var have stampValue
+	if err := json.Unmarshal(body, &have); err != nil {
+		return false, fmt.Errorf("reading the stamp of %s: %w", s.dir, ErrCorrupt)
+	}
+	if have.Version != Version {
+		return false, fmt.Errorf("%s has version %d, this program writes version %d: delete the directory, it is rebuilt from the topics: %w",
+			s.dir, have.Version, Version, ErrVersion)
+	}
+	for k, v := range want {
+		if have.Stamp[k] != v {
+			return false, &StampError{Dir: s.dir, Field: k, Have: have.Stamp[k], Want: v}
+		}
+	}
+	return false, nil
+}
+
+// StampError is an ErrStamp that names the field that differs.
+type StampError struct{ Dir, Field, Have, Want string }
+
+func (e *StampError) Error() string {
+	return fmt.Sprintf("%s was made with %s %q, now it is %q", e.Dir, e.Field, e.Have, e.Want)
+}
+
+// Unwrap makes it an ErrStamp.
+func (e *StampError) Unwrap() error { return ErrStamp }
+
+// explain says what a person can do about an error of the disk.
+func explain(dir string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("opening the state directory %s: no permission: give it to the user that runs lejarat, or set state.dir: %w", dir, err)
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("opening the state directory %s: the disk is full: free space, or set state.dir to another disk: %w", dir, err)
+	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("opening the state directory %s: another process uses it: %w", dir, err)
+	case pebble.IsCorruptionError(err):
+		return fmt.Errorf("opening %s: %v: delete the directory, it is rebuilt from the topics: %w", dir, err, ErrCorrupt)
+	}
+	return fmt.Errorf("opening the state directory %s: %w", dir, err)
+}
+
+// Get returns a copy of the value.
+func (s *Store) Get(key []byte) (value []byte, found bool, err error) {
+	v, closer, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("reading %s: %w", s.dir, err)
+	}
+	value = append([]byte(nil), v...)
+	return value, true, closer.Close()
+}
+
+// Has says whether the key is there.
+func (s *Store) Has(key []byte) (bool, error) {
+	_, closer, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading %s: %w", s.dir, err)
+	}
+	return true, closer.Close()
+}
+
+// Maintain starts a flush in the background when the last one is older than every: a crash then loses no more than
+// that, all of which the topics give back.
+func (s *Store) Maintain(now time.Time, every time.Duration) error {
+	if now.Sub(s.lastFlush) < every {
+		return nil
+	}
+	s.lastFlush = now
+	if _, err := s.db.AsyncFlush(); err != nil {
+		return fmt.Errorf("flushing %s: %w", s.dir, err)
+	}
+	return nil
+}
+
+// Close flushes and closes. Without a write-ahead log, closing alone would lose what is in memory.
+func (s *Store) Close() error {
+	flush := s.db.Flush()
+	if err := errors.Join(flush, s.db.Close()); err != nil {
+		return fmt.Errorf("closing %s: %w", s.dir, err)
+	}
+	return nil
+}
+
+// Abandon closes without flushing, as a crash would.
+func (s *Store) Abandon() error { return s.db.Close() }
+
+// Bytes is what the store takes on disk.
+func (s *Store) Bytes() uint64 { return s.db.Metrics().DiskSpaceUsage() }
+
+// Remove deletes the store in dir, which must not be open.
+func Remove(dir string, shared *Shared) error {
+	if shared.fs == vfs.Default {
+		return os.RemoveAll(dir)
+	}
+	return shared.fs.RemoveAll(dir)
+}
+
+// SetAside renames a damaged store so that a new one can be made in its place, and returns the new name.
+func SetAside(dir string, shared *Shared, at time.Time) (string, error) {
+	to := filepath.Clean(dir) + ".damaged-" + at.UTC().Format("20060102T150405")
+	if err := shared.fs.Rename(dir, to); err != nil {
+		return "", fmt.Errorf("setting %s aside: %w", dir, err)
+	}
+	return to, nil
+}
