@@ -82,6 +82,8 @@ type Config struct {
 	Dir     string
 	Shared  *state.Shared
 	Virtual bool // the clock is virtual
+	// Look: nothing is written; topics of either clock may be looked at.
+	Look bool
 	// Mapping is the hash of what decides fingerprints and facts: sources, columns, identity lists.
 	Mapping string
 	// Started is when the process started, in real time; the newest starter's rules count.

@@ -19,8 +19,8 @@ type testDecoder struct {
 func testColumns(kind string) []event.Column {
 	var names string
 	switch kind {
-	case "document":
-		names = "name birth_name birth_place birth_date* mother_name type number status expires* issued@ holder_ref"
+	case "document", "heartbeat":
+		names = "name birth_name birth_place birth_date* mother_name type number status expires* issued@ holder_ref expires2*"
 	case "registration":
 		names = "name birth_name birth_place birth_date* mother_name email active on since@ language"
 	}

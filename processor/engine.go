@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"lejarat/processor/event"
+	"lejarat/processor/journal"
+	"lejarat/state"
 )
 
 // Engine is one instance: it joins the two groups and runs the tasks of whatever partitions it is given.
@@ -35,8 +37,10 @@ type handle struct {
 	state    string
 	err      error
 	progress *Progress
-	marks    map[event.TopicPartition]int64 // of a watch task: source positions applied
-	position int64                          // of an intake task: the next source offset that is committed
+	marks    map[event.TopicPartition]journal.Watermark // of a watch task: what it knows of the sources
+	position int64                                      // of an intake task: the next source offset
+	held     int64                                      // of an intake task: rows held
+	store    *state.Store
 }
 
 // Pauses between attempts of a task that failed.
@@ -209,6 +213,9 @@ func (h *handle) set(state string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.state, h.err = state, err
+	if state != taskRunning {
+		h.store = nil // it is being closed
+	}
 }
 
 // keep runs a task until its context ends, beginning again after errors. A fence ends it: see member.

@@ -2,6 +2,7 @@ package processor
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -317,11 +318,13 @@ func sortedCounts(counts map[watch.Count]int) []RunCount {
 	for c, n := range counts {
 		out = append(out, RunCount{Count: c, Number: n})
 	}
-	sort.Slice(out, func(i, j int) bool {
-		a, b := out[i].Count, out[j].Count
-		return a.Kind+"/"+a.Type+"/"+a.Threshold+"/"+a.Decision+"/"+a.Reason < b.Kind+"/"+b.Type+"/"+b.Threshold+"/"+b.Decision+"/"+b.Reason
-	})
+	sort.Slice(out, func(i, j int) bool { return countLess(&out[i].Count, &out[j].Count) })
 	return out
+}
+
+func countLess(a, b *watch.Count) bool {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Threshold, b.Threshold),
+		cmp.Compare(a.Decision, b.Decision), cmp.Compare(a.Reason, b.Reason)) < 0
 }
 
 func fuseText(due RunDue, expiry, announcement int, date string) string {

@@ -102,6 +102,7 @@ func (h *harness) configure(t *testing.T, d *datadriven.TestData) {
 			v = a.Vals[0]
 		}
 		switch {
+		case k == "lost": // see command
 		case k == "announcements":
 			w.Announcements = true
 		case k == "spread":
@@ -206,7 +207,7 @@ func (h *harness) sources(holderRef int, invalid map[string]bool, heartbeatAge t
 		return func() (Decoder, error) { return &testDecoder{columns: testColumns(kind), zone: h.zone}, nil }
 	}
 	docs := intake.Source{Topic: documentTopic, ID: journal.SourceID(documentTopic), Kind: intake.Documents, Holder: holder(0),
-		Names: columnNames("document"), Type: 5, Number: 6, Status: 7, Expires: []int{8}, Effective: 9, HolderID: holderRef,
+		Names: columnNames("document"), Type: 5, Number: 6, Status: 7, Expires: []int{8, 11}, Effective: 9, HolderID: holderRef,
 		Types: map[string]string{"passport": "passport", "card": "identity_card", "licence": "driving_licence", "car": "vehicle_inspection"},
 		Valid: map[string]bool{"V": true}, Invalid: invalid, DelayLimit: 10 * time.Minute}
 	yes := map[string]bool{"true": true}
@@ -298,8 +299,7 @@ func (h *harness) halt() {
 }
 
 // lose deletes stores: watch, intake, ledger, or all.
-func (h *harness) lose(t *testing.T, d *datadriven.TestData) {
-	what := d.CmdArgs[0].Key
+func (h *harness) lose(t *testing.T, what string) {
 	for p := range h.cfg.Partitions {
 		if what == "watch" || what == "all" {
 			h.remove(t, h.cfg.storeDir("watch", h.cfg.Generation, p))

@@ -114,6 +114,7 @@ func (t *intakeTask) truncatePart(b *intakeBatch, del *intake.Input, from []byte
 		out := t.core.Step(del, row)
 		b.records = append(b.records, out.Records...)
 		if out.Row != nil {
+			t.held += heldNow(out.Row) - heldNow(row)
 			out.Row.Order, out.Row.Committed = row.Order, row.Committed
 			b.rows[name] = out.Row
 		}
@@ -130,6 +131,11 @@ func (t *intakeTask) loadPositions() error {
 		if found && len(v) == 8 {
 			t.journalAt[p] = int64(binary.BigEndian.Uint64(v))
 		}
+	}
+	if v, found, err := t.store.Get([]byte{intakeHeld}); err != nil {
+		return err
+	} else if found && len(v) == 8 {
+		t.held = int64(binary.BigEndian.Uint64(v))
 	}
 	v, found, err := t.store.Get([]byte{intakePosition})
 	if err != nil || !found {
@@ -148,6 +154,7 @@ func (t *intakeTask) setPositions(b *state.Batch) {
 		b.Set(journalAtKey(int32(p)), binary.BigEndian.AppendUint64(nil, uint64(at)))
 	}
 	b.Set([]byte{intakePosition}, t.mark.Encode())
+	b.Set([]byte{intakeHeld}, binary.BigEndian.AppendUint64(nil, uint64(t.held)))
 	alive(t.cfg, b)
 }
 

@@ -178,7 +178,9 @@ func (r *intakeRestore) row(key *journal.RowKey, rec *event.Record) error {
 		}
 		r.rows[t][key.Row] = row
 	}
+	before := heldNow(row)
 	intake.Restore(row, key, value, retraction)
+	t.held += heldNow(row) - before
 	return nil
 }
 
@@ -198,7 +200,7 @@ func checkControl(cfg *Config, value []byte) error {
 	case c.IdentityKeyID != cfg.Watch.IdentityKeyID:
 		return refuse("%s was made with identity key %s, the configured one is %s: put the former key back (identity.key_file), or raise state.generation for a new journal under the new key",
 			topic, c.IdentityKeyID, cfg.Watch.IdentityKeyID)
-	case c.Virtual != cfg.Virtual:
+	case c.Virtual != cfg.Virtual && !cfg.Look:
 		return refuse("%s belongs to a service on a %s clock: start it %s --clock, or use another topic prefix", topic, clockName(c.Virtual), withWithout(c.Virtual))
 	case c.Mapping != cfg.Mapping:
 		return refuse("%s was made with other sources, columns or identity lists: undo the change, or raise state.generation for a new journal (the ledger is common, nobody is mailed again)", topic)

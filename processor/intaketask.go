@@ -31,6 +31,7 @@ type intakeTask struct {
 	marked     journal.Watermark
 	lastCommit time.Time
 	rejects    rejectShare
+	held       int64       // rows held
 	urgent     func() bool // a run is due, or about to be
 	taken      map[intake.Verdict]int
 }
@@ -147,7 +148,7 @@ func (t *intakeTask) take(b *intakeBatch, r *event.Record) error {
 			return fmt.Errorf("decoding %s/%d offset %d: %w", r.Topic, r.Partition, r.Offset, err)
 		}
 	}
-	in.First = t.mark.SnapshotEnded == 0
+	in.First = t.mark.SnapshotEnded == 0 && (in.Change.Snapshot == event.SnapshotRow || in.Change.Snapshot == event.SnapshotLast)
 	t.see(&in, r)
 	if t.src.Kind == intake.Heartbeats {
 		t.taken[intake.Ignored]++
@@ -165,6 +166,7 @@ func (t *intakeTask) take(b *intakeBatch, r *event.Record) error {
 	t.taken[out.Verdict]++
 	b.records = append(b.records, out.Records...)
 	if out.Row != nil {
+		t.held += heldNow(out.Row) - heldNow(old)
 		b.rows[row] = out.Row
 	}
 	if out.Truncate {
@@ -198,9 +200,18 @@ const (
 	intakeRow      = 'r' // r row → intake.Row
 	intakeJournal  = 'j' // j partition[4] → journal offset read up to[8]
 	intakePosition = 'w' // w → Watermark of this source partition
+	intakeHeld     = 'n' // n → number of rows held[8]
 )
 
 func rowStoreKey(row string) []byte { return append([]byte{intakeRow}, row...) }
+
+// heldNow is 1 for a row that is held.
+func heldNow(r *intake.Row) int64 {
+	if r != nil && r.Hold != journal.HoldNone {
+		return 1
+	}
+	return 0
+}
 
 // commit writes the batch in one transaction with the position, then brings the store after it. Without anything to
 // write, a watermark goes out when one is due.

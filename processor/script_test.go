@@ -35,16 +35,19 @@ func (h *harness) command(t *testing.T, d *datadriven.TestData) {
 		h.start(t)
 	case "restart":
 		h.stop(t)
+		if d.HasArg("lost") {
+			h.lose(t, "all")
+		}
 		h.configure(t, d)
 		h.start(t)
 	case "lose":
 		h.stop(t)
-		h.lose(t, d)
+		h.lose(t, d.CmdArgs[0].Key)
 		h.start(t)
 	case "records":
 		for _, line := range strings.Split(strings.TrimSpace(d.Input), "\n") {
 			if strings.TrimSpace(line) != "" {
-				h.record(t, strings.TrimSpace(line))
+				h.recordLine(t, strings.TrimSpace(line))
 			}
 		}
 		h.settle(t)
@@ -106,6 +109,29 @@ func (h *harness) moveClock(t *testing.T, to string) {
 	h.clock.set(at)
 }
 
+// recordLine appends the record of a line, with times=N that many, their rows numbered.
+func (h *harness) recordLine(t *testing.T, line string) {
+	head, n, ok := strings.Cut(line, " times=")
+	if !ok {
+		h.record(t, line)
+		return
+	}
+	times, err := strconv.Atoi(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := strings.Fields(head)
+	row := 1 // garbage document KEY: the key is the third word
+	if words[0] == "garbage" || words[0] == "delete" {
+		row = 2
+	}
+	key := words[row]
+	for i := range times {
+		words[row] = fmt.Sprintf("%s%02d", key, i+1)
+		h.record(t, strings.Join(words, " "))
+	}
+}
+
 // record appends one line's record to its source topic.
 func (h *harness) record(t *testing.T, line string) {
 	words := strings.Fields(line)
@@ -130,13 +156,7 @@ func (h *harness) record(t *testing.T, line string) {
 		t.Fatalf("%q: no such source", line)
 	}
 	h.lsn++
-	ts := h.clock.Now()
-	if v, ok := args["ts"]; ok {
-		var err error
-		if ts, err = time.ParseInLocation("2006-01-02T15:04", v, h.zone); err != nil {
-			t.Fatal(err)
-		}
-	}
+	ts := h.time(t, args["ts"])
 	lsn := strconv.Itoa(h.lsn)
 	if v, ok := args["lsn"]; ok {
 		lsn = v
@@ -149,8 +169,31 @@ func (h *harness) record(t *testing.T, line string) {
 	for _, c := range testColumns(kind) {
 		value = append(value, testValue(c.Name, args))
 	}
-	h.log.Append(event.Record{Topic: topic, Key: []byte(row), Value: []byte(strings.Join(value, "\x1f")), Time: ts.Add(delay)})
+	r := event.Record{Topic: topic, Key: []byte(row), Value: []byte(strings.Join(value, "\x1f")), Time: ts.Add(delay)}
+	if old, ok := args["oldkey"]; ok {
+		r.Headers = []event.Header{{Key: "__debezium.oldkey", Value: []byte(old)}}
+	}
+	h.log.Append(r)
 	h.name(kind, row, args)
+}
+
+// time reads a commit time: 2026-02-28T06:00, real or real-20m; without one the clock counts.
+func (h *harness) time(t *testing.T, s string) time.Time {
+	if ago, ok := strings.CutPrefix(s, "real"); ok {
+		d, err := time.ParseDuration(ago + "0s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h.clock.real.Add(d)
+	}
+	if s == "" {
+		return h.clock.now
+	}
+	at, err := time.ParseInLocation("2006-01-02T15:04", s, h.zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
 }
 
 // testValue is a column's text in a test record: holder=anna:married means that Anna has another current name.

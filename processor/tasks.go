@@ -23,7 +23,7 @@ func (e *Engine) startWatch(ctx context.Context, tps []event.TopicPartition) {
 
 func (e *Engine) runWatch(ctx context.Context, name string, tp event.TopicPartition, h *handle) (err error) {
 	t := newWatchTask(&e.cfg, tp.Partition, e.ledger, e.runs)
-	defer func() { err = errors.Join(err, t.close()) }()
+	defer func() { h.set(taskRestoring, nil); err = errors.Join(err, t.close()) }()
 	e.cfg.observe(TaskState{Task: name, State: taskRestoring})
 	if err := t.start(ctx, e.ids, h.progress); err != nil {
 		return err
@@ -34,21 +34,29 @@ func (e *Engine) runWatch(ctx context.Context, name string, tp event.TopicPartit
 		if err := t.step(ctx, e.cfg.Limits.PollWait); err != nil {
 			return err
 		}
-		h.publish(t.marks)
+		h.publishWatch(t)
 	}
 	return nil
 }
 
-// publish shows the engine how far the sources are joined.
-func (h *handle) publish(marks map[event.TopicPartition]journal.Watermark) {
+// publishWatch shows the engine how far the sources are joined.
+func (h *handle) publishWatch(t *watchTask) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.marks == nil {
-		h.marks = map[event.TopicPartition]int64{}
+		h.marks = map[event.TopicPartition]journal.Watermark{}
 	}
-	for tp, m := range marks {
-		h.marks[tp] = m.Next
+	for tp, m := range t.marks {
+		h.marks[tp] = m
 	}
+	h.store = t.store
+}
+
+// publishIntake shows the engine how far the source is read.
+func (h *handle) publishIntake(t *intakeTask) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.position, h.held, h.store = t.mark.Next, t.held, t.store
 }
 
 // startIntake restores all newly assigned source partitions in one pass over the journal, then runs each in a goroutine
@@ -121,7 +129,7 @@ func (e *Engine) runIntake(ctx context.Context, name string, tp event.TopicParti
 			return errors.Join(err, t.close())
 		}
 	}
-	defer func() { err = errors.Join(err, t.close()) }()
+	defer func() { h.set(taskRestoring, nil); err = errors.Join(err, t.close()) }()
 	if err := t.follow(ctx); err != nil {
 		return err
 	}
@@ -131,9 +139,7 @@ func (e *Engine) runIntake(ctx context.Context, name string, tp event.TopicParti
 		if err := t.step(ctx, e.cfg.Limits.PollWait); err != nil {
 			return err
 		}
-		h.mu.Lock()
-		h.position = t.mark.Next
-		h.mu.Unlock()
+		h.publishIntake(t)
 	}
 	return nil
 }

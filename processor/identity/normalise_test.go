@@ -227,6 +227,17 @@ func TestNormaliseIgnoresHowATextIsWritten(t *testing.T) {
 	})
 }
 
+// More accents on one letter than the stream-safe format allows (30).
+func TestNormaliseTakesAnyNumberOfAccents(t *testing.T) {
+	for n := range 100 {
+		for _, marks := range []string{"\u0301", "\u0323", "\u0323\u0301", "\u0301\u0323", "\u0331\u00AD", " \u0301"} {
+			for f := range identity.Field(identity.Fields) {
+				checkNormalised(t, f, "H"+strings.Repeat(marks, n)+"-dr. O", identity.Options{DropTitle: true, Damaged: true})
+			}
+		}
+	}
+}
+
 func FuzzNormalise(f *testing.F) {
 	for _, c := range equalTexts {
 		for _, text := range c.texts {

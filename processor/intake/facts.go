@@ -22,6 +22,7 @@ type facts struct {
 	holderRef journal.Ref
 
 	on       bool // active, switched on, and with an address
+	switched bool // active and switched on
 	email    string
 	name     string
 	language string
@@ -111,7 +112,7 @@ func (c *Core) hash(f *facts, h *identity.Holder) {
 			id = append(append(id, h[field]...), 0)
 		}
 	}
-	sum := c.Refs.Sum("facts", id, []byte(f.docType), binary.AppendVarint(nil, int64(f.expires)), []byte{bit(f.valid), bit(f.on)})
+	sum := c.Refs.Sum("facts", id, []byte(f.docType), binary.AppendVarint(nil, int64(f.expires)), []byte{bit(f.valid), bit(f.switched)})
 	f.facts = binary.LittleEndian.Uint64(sum[:])
 	d := xxhash.New()
 	d.Write(sum[:])
@@ -174,7 +175,8 @@ func (c *Core) documentRef(f *facts, row string) journal.Ref {
 	return c.Refs.Sum("document row", sourceBytes(c.Source.ID), []byte(row))
 }
 
-func (c *Core) registrationRef(row string) journal.Ref {
+// RegistrationRef is the pseudonym of a registration row.
+func (c *Core) RegistrationRef(row string) journal.Ref {
 	return c.Refs.Sum("registration", sourceBytes(c.Source.ID), []byte(row))
 }
 

@@ -50,6 +50,8 @@ type Source struct {
 	Options  identity.Options
 	Type     int
 	Types    map[string]string // value of the type column → document type
+	Ignored  map[string]bool   // values of types that are not served
+	Constant string            // the type of every row, where there is no type column
 	Number   int
 	Status   int
 	Valid    map[string]bool
@@ -61,6 +63,8 @@ type Source struct {
 	Active   Bool
 	Service  Bool
 	Language int
+	// Languages maps the column's values to hu or en; nil: it holds the codes themselves.
+	Languages map[string]string
 
 	Effective int
 	// DelayLimit: a streamed record that arrives later than this after its commit makes the source count as behind.
@@ -241,7 +245,7 @@ func (c *Core) remove(in *Input, old *Row) Output {
 	out := Output{Row: next, Verdict: Applied}
 	c.retractOthers(&out, in.Change.Row, old, next)
 	if c.Source.Kind == Registrations {
-		c.suppress(&out, in, c.registrationRef(in.Change.Row), event.SuppressDeleted, nil)
+		c.suppress(&out, in, c.RegistrationRef(in.Change.Row), event.SuppressDeleted, nil)
 	}
 	return out
 }

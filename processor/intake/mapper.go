@@ -81,13 +81,7 @@ func (m *mapper) yes(b *Bool) bool {
 func (m *mapper) document(f *facts) {
 	s := &m.c.Source
 	f.number = strings.TrimSpace(m.text(s.Number))
-	if v, ok := m.value(s.Type); ok {
-		if f.docType = s.Types[v.Text]; f.docType == "" {
-			m.fault(s.Type, "the value is not listed under values: of the type column")
-		}
-	} else if m.bad == nil {
-		m.fault(s.Type, "the type is null")
-	}
+	f.docType = m.docType()
 	if s.Status == None {
 		f.valid = true
 	} else {
@@ -108,18 +102,41 @@ func (m *mapper) document(f *facts) {
 	f.ref = m.c.documentRef(f, m.row)
 }
 
+// docType is the document's type, "" for one that is not served and for a fault.
+func (m *mapper) docType() string {
+	s := &m.c.Source
+	if s.Type == None {
+		return s.Constant
+	}
+	v, ok := m.value(s.Type)
+	switch {
+	case !ok:
+		if v.State == event.Null {
+			m.fault(s.Type, "the type is null")
+		}
+		return ""
+	case s.Types[v.Text] == "" && !s.Ignored[v.Text]:
+		m.fault(s.Type, "the value is listed neither under values: nor under ignored: of the type column")
+	}
+	return s.Types[v.Text]
+}
+
 func (m *mapper) registration(f *facts) {
 	s := &m.c.Source
 	f.email = Address(m.text(s.Email))
 	active, service := m.yes(&s.Active), m.yes(&s.Service)
-	f.on = active && service && f.email != ""
+	f.switched = active && service
+	f.on = f.switched && f.email != ""
 	f.language = strings.ToLower(strings.TrimSpace(m.text(s.Language)))
+	if s.Languages != nil {
+		f.language = s.Languages[m.text(s.Language)]
+	}
 	if f.language != "en" {
 		f.language = "hu"
 	}
 	f.name = m.joined(identity.Name)
 	f.address = m.c.Refs.Sum("address", []byte(f.email))
-	f.ref = m.c.registrationRef(m.row)
+	f.ref = m.c.RegistrationRef(m.row)
 }
 
 func (m *mapper) joined(field identity.Field) string {

@@ -1,0 +1,76 @@
+package config
+
+import "time"
+
+// Mail is the SMTP connector.
+type Mail struct {
+	// From is the fixed sender, "Name <address>". Default "Okmányértesítő <lejarat@localhost>".
+	From string `yaml:"from"`
+	// ReplyTo is where answers go. Default: none.
+	ReplyTo string `yaml:"reply_to,omitempty"`
+	// EnvelopeFrom is the address that bounces go to. Default: the address of From.
+	EnvelopeFrom string `yaml:"envelope_from,omitempty"`
+	// Relay is the mail server that takes the mails.
+	Relay Relay `yaml:"relay"`
+	// Hello is the name said in EHLO. Default: the machine's.
+	Hello string `yaml:"hello,omitempty"`
+	// Retry bounds the growing pause before another attempt.
+	Retry Retry `yaml:"retry"`
+	// InDoubt says what becomes of a mail whose answer was never seen: park (reported, not sent again) or resend
+	// (sent once more, so that nothing is lost). Default resend.
+	InDoubt string `yaml:"in_doubt"`
+	// TemplateDir holds templates that replace the shipped ones of the same name. Default: none.
+	TemplateDir string `yaml:"template_dir,omitempty"`
+	// Website is the address that mails point to for the service and its switch. Default: none.
+	Website string `yaml:"website,omitempty"`
+	// Texts are free texts that templates use: language, then name, then text; connectors/smtp says which names the
+	// shipped ones know, such as renew_passport. Default: none.
+	Texts map[string]map[string]string `yaml:"texts,omitempty"`
+}
+
+// Relay is the mail server that takes the mails.
+type Relay struct {
+	// Address is host:port. Default 127.0.0.1:25.
+	Address string `yaml:"address"`
+	// TLS is starttls (required, not merely tried), tls (from the first byte) or none. Default starttls.
+	TLS string `yaml:"tls"`
+	// CAFile holds the certificates (PEM) that are trusted. Default: the system's.
+	CAFile string `yaml:"ca_file,omitempty"`
+	// User logs in where it is given. Default: no login.
+	User string `yaml:"user,omitempty"`
+	// Password may stand here or, better, in PasswordFile.
+	Password     Secret `yaml:"password,omitempty"`
+	PasswordFile string `yaml:"password_file,omitempty"`
+	// ConnectTimeout is the longest time for connecting, TLS and login. Default 30s.
+	ConnectTimeout time.Duration `yaml:"connect_timeout"`
+	// CommandTimeout is the longest wait for the answer to a command. Default 5m.
+	CommandTimeout time.Duration `yaml:"command_timeout"`
+	// DataTimeout is the longest wait for the answer to the mail itself; the mail is in doubt after it. RFC 5321
+	// asks for 10 minutes. Default 10m.
+	DataTimeout time.Duration `yaml:"data_timeout"`
+}
+
+// Secret returns the password, from the file where one is named.
+func (r Relay) Secret() (string, error) {
+	return secret("mail.relay", r.Password, r.PasswordFile)
+}
+
+// Retry bounds the growing pause before another attempt.
+type Retry struct {
+	// Min is the first pause. Default 1s.
+	Min time.Duration `yaml:"min"`
+	// Max is the longest pause. Default 5m.
+	Max time.Duration `yaml:"max"`
+}
+
+func defaultMail() Mail {
+	return Mail{
+		From: "Okmányértesítő <lejarat@localhost>",
+		Relay: Relay{
+			Address: "127.0.0.1:25", TLS: "starttls",
+			ConnectTimeout: 30 * time.Second, CommandTimeout: 5 * time.Minute, DataTimeout: 10 * time.Minute,
+		},
+		Retry:   Retry{Min: time.Second, Max: 5 * time.Minute},
+		InDoubt: "resend",
+	}
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"lejarat/connectors/kafka"
+	"lejarat/connectors/registry"
+	"lejarat/processor/event"
+)
+
+// generateFlags say what is invented and where it goes.
+type generateFlags struct {
+	seed    uint64
+	people  int
+	start   string
+	days    int
+	brokers []string
+	sql     bool
+	schemas bool
+}
+
+func generateCommand(o *options) *cobra.Command {
+	var f generateFlags
+	c := &cobra.Command{
+		Use:   "generate",
+		Short: "An invented registry, the same for the same seed: as Debezium records into Kafka, or as SQL",
+		Long: "Invents a document registry and a registration store, the same for the same seed, and --days of life in them.\n" +
+			"With --brokers it writes Debezium records to okmany.public.document and ugyfelkapu.public.registration;\n" +
+			"with --sql it prints tables, rows and changes for PostgreSQL.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			start, err := f.startDate()
+			if err != nil {
+				return err
+			}
+			w := registry.Options{Seed: f.seed, People: f.people, Start: start}
+			switch {
+			case f.sql == (len(f.brokers) > 0):
+				return usage("say where it goes: --brokers or --sql")
+			case f.people < 1:
+				return usage("--people must be above 0")
+			case f.sql:
+				return f.printSQL(cmd.OutOrStdout(), w)
+			}
+			return f.produce(cmd.Context(), w, o.json, cmd.OutOrStdout())
+		},
+	}
+	c.Flags().Uint64Var(&f.seed, "seed", 1, "what is invented follows from it")
+	c.Flags().IntVar(&f.people, "people", 1000, "how many people")
+	c.Flags().StringVar(&f.start, "start", "", "the day of the snapshot, 2026-12-01; today by default")
+	c.Flags().IntVar(&f.days, "days", 0, "how many days of life after the snapshot")
+	c.Flags().StringSliceVar(&f.brokers, "brokers", nil, "write Debezium records to these brokers")
+	c.Flags().BoolVar(&f.sql, "sql", false, "print SQL for PostgreSQL")
+	c.Flags().BoolVar(&f.schemas, "schemas", false, "messages with their schema")
+	return c
+}
+
+func (f *generateFlags) startDate() (event.Date, error) {
+	if f.start == "" {
+		return event.DateOf(time.Now(), time.Local), nil
+	}
+	d, err := event.ParseDate(f.start)
+	if err != nil {
+		return 0, usageError{err}
+	}
+	return d, nil
+}
+
+func (f *generateFlags) printSQL(out io.Writer, o registry.Options) error {
+	w := bufio.NewWriterSize(out, 1<<20)
+	fmt.Fprintln(w, registry.SchemaSQL())
+	if f.days == 0 {
+		if err := registry.SnapshotSQL(w, registry.People(o)); err != nil {
+			return fmt.Errorf("writing SQL: %w", err)
+		}
+	} else {
+		world := registry.New(o)
+		if err := registry.SnapshotSQL(w, world.People()); err != nil {
+			return fmt.Errorf("writing SQL: %w", err)
+		}
+		for range f.days {
+			fmt.Fprintf(w, "-- %s\n", world.Day())
+			for _, c := range world.Advance() {
+				fmt.Fprintln(w, registry.ChangeSQL(c))
+			}
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("writing SQL: %w", err)
+	}
+	return nil
+}
+
+// generated is what produce has written.
+type generated struct {
+	People  int     `json:"people"`
+	Records int     `json:"records"`
+	Bytes   int64   `json:"bytes"`
+	Seconds float64 `json:"seconds"`
+}
+
+// produceBatch is how many records are handed to the brokers at a time.
+const produceBatch = 10000
+
+func (f *generateFlags) produce(ctx context.Context, o registry.Options, asJSON bool, out io.Writer) error {
+	k, err := kafka.Open(ctx, kafka.Options{Brokers: f.brokers})
+	if err != nil {
+		return err
+	}
+	defer k.Close()
+	began := time.Now()
+	s := &sourceWriter{k: k, ctx: ctx}
+	world := registry.People(o)
+	var life *registry.World
+	if f.days > 0 {
+		life = registry.New(o)
+		world = life.People()
+	}
+	at := o.Start.At(registry.SnapshotHour, 0, time.Local)
+	enc := registry.NewEncoder(registry.EncoderOptions{Schemas: f.schemas, SnapshotAt: at})
+	if err := makeSources(ctx, k, enc.Topics()); err != nil {
+		return err
+	}
+	enc.Snapshot(world, s.snapshot)
+	for range f.days {
+		for _, c := range life.Advance() {
+			s.messages(enc.Change(c))
+		}
+	}
+	if err := s.flush(); err != nil {
+		return err
+	}
+	result := generated{People: f.people, Records: s.records, Bytes: s.bytes, Seconds: time.Since(began).Seconds()}
+	if asJSON {
+		return printJSON(out, result)
+	}
+	fmt.Fprintf(out, "%d people, %d records, %d bytes in %.1f s (%.0f records/s)\n", result.People, result.Records, result.Bytes,
+		result.Seconds, float64(result.Records)/result.Seconds)
+	return nil
+}
+
+// makeSources makes source topics as a connector would.
+func makeSources(ctx context.Context, k *kafka.Client, topics []string) error {
+	specs := make([]kafka.TopicSpec, len(topics))
+	for i, t := range topics {
+		specs[i] = kafka.TopicSpec{Name: t, Partitions: 1, Replication: -1, Configs: map[string]string{"retention.ms": "-1"}}
+	}
+	_, err := k.CreateTopics(ctx, specs)
+	return err
+}
+
+// sourceWriter gathers records for the brokers; the first error sticks.
+type sourceWriter struct {
+	k       *kafka.Client
+	ctx     context.Context
+	batch   []event.Record
+	records int
+	bytes   int64
+	err     error
+}
+
+func (s *sourceWriter) snapshot(topic string, key, value []byte) bool {
+	s.add(topic, append([]byte(nil), key...), append([]byte(nil), value...))
+	return s.err == nil
+}
+
+func (s *sourceWriter) messages(ms []registry.Message) {
+	for _, m := range ms {
+		s.add(m.Topic, m.Key, m.Value)
+	}
+}
+
+func (s *sourceWriter) add(topic string, key, value []byte) {
+	s.batch = append(s.batch, event.Record{Topic: topic, Partition: event.AnyPartition, Key: key, Value: value})
+	s.records++
+	s.bytes += int64(len(key) + len(value))
+	if len(s.batch) >= produceBatch {
+		s.err = s.flush()
+	}
+}
+
+func (s *sourceWriter) flush() error {
+	if s.err != nil || len(s.batch) == 0 {
+		return s.err
+	}
+	err := s.k.Produce(s.ctx, s.batch)
+	s.batch = s.batch[:0]
+	return err
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+
+	"lejarat/cmd/lejarat/config"
+	"lejarat/connectors/console"
+	"lejarat/connectors/smtp"
+)
+
+func mailCommand(o *options) *cobra.Command {
+	var clk clockFlags
+	var once bool
+	var listen string
+	c := &cobra.Command{
+		Use:   "mail",
+		Short: "The SMTP connector: hands the mails of mail-sink to the relay",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := o.load()
+			if err != nil {
+				return err
+			}
+			clock, err := clk.clock()
+			if err != nil {
+				return err
+			}
+			summary, err := mail(cmd.Context(), cfg, clock, once, listen)
+			if once && o.json {
+				if err := printJSON(cmd.OutOrStdout(), summary); err != nil {
+					return err
+				}
+			} else if once {
+				fmt.Fprintf(cmd.OutOrStdout(), "%+v\n", summary)
+			}
+			return err
+		},
+	}
+	clk.add(c)
+	c.Flags().BoolVar(&once, "once", false, "send what is queued, end")
+	c.Flags().StringVar(&listen, "listen", "", "host:port for metrics and health; none by default")
+	return c
+}
+
+// mail is the connector's life.
+func mail(ctx context.Context, cfg *config.Config, clk timepiece, once bool, listen string) (smtp.Summary, error) {
+	log := newLogger(cfg)
+	registry := newRegistry()
+	opts, err := mailOptions(cfg, clk)
+	if err != nil {
+		return smtp.Summary{}, err
+	}
+	opts.Logger, opts.Observer = log, newMailMetrics(registry)
+	k, err := openKafka(ctx, cfg, log, registry)
+	if err != nil {
+		return smtp.Summary{}, err
+	}
+	defer k.Close()
+	queue, err := k.Consume(ctx, cfg.Kafka.TopicPrefix+"mail", cfg.Kafka.Topics().MailSink)
+	if err != nil {
+		return smtp.Summary{}, err
+	}
+	defer queue.Close()
+	connector, err := smtp.New(opts, queue, k)
+	if err != nil {
+		return smtp.Summary{}, usageError{err}
+	}
+	if listen != "" {
+		server, err := console.Start(console.Options{Listen: listen, Logger: log, Gatherer: registry,
+			Live: func() error { return nil }, Ready: func() (bool, any) { return true, nil }})
+		if err != nil {
+			return smtp.Summary{}, err
+		}
+		defer server.Close(context.WithoutCancel(ctx))
+	}
+	return connector.Run(ctx, once)
+}
+
+// mailOptions translates the configuration for the connector.
+func mailOptions(cfg *config.Config, clk timepiece) (smtp.Options, error) {
+	m := cfg.Mail
+	password, err := m.Relay.Secret()
+	if err != nil {
+		return smtp.Options{}, usageError{err}
+	}
+	o := smtp.Options{From: m.From, ReplyTo: m.ReplyTo, EnvelopeFrom: m.EnvelopeFrom, Hello: m.Hello, Prefix: cfg.Kafka.TopicPrefix,
+		TemplateDir: m.TemplateDir, Website: m.Website, Texts: m.Texts, Retry: smtp.Retry{Min: m.Retry.Min, Max: m.Retry.Max},
+		InDoubt: m.InDoubt, Now: clk.Now,
+		Relay: smtp.Relay{Address: m.Relay.Address, TLS: m.Relay.TLS, CAFile: m.Relay.CAFile, User: m.Relay.User, Password: password,
+			ConnectTimeout: m.Relay.ConnectTimeout, CommandTimeout: m.Relay.CommandTimeout, DataTimeout: m.Relay.DataTimeout}}
+	for _, name := range sortedKeys(cfg.Documents) {
+		d := cfg.Documents[name]
+		doc := smtp.Document{Type: name, Names: d.Names}
+		for _, n := range d.Notices {
+			doc.Notices = append(doc.Notices, string(n.At))
+		}
+		o.Documents = append(o.Documents, doc)
+	}
+	return o, nil
+}
+
+// newMailMetrics counts outcomes by status and phase.
+func newMailMetrics(r *prometheus.Registry) func(smtp.Outcome) {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "lejarat", Name: "mails_total",
+		Help: "Outcomes of mails by status and how far the SMTP transaction came."}, []string{"status", "phase", "reason"})
+	r.MustRegister(c)
+	return func(o smtp.Outcome) { c.WithLabelValues(o.Status, o.Phase.String(), o.Reason).Inc() }
+}

@@ -1,0 +1,104 @@
+// Command lejarat tells people by e-mail, ahead of time and exactly once, that an official document of theirs is about
+// to expire. One file a command; this package is wiring and life cycle only.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+	_ "time/tzdata" // Europe/Budapest must be known on any machine
+
+	"github.com/spf13/cobra"
+
+	"lejarat/cmd/lejarat/config"
+	"lejarat/processor"
+)
+
+// Exit statuses (SPEC 4).
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usageError is a wrong use of the command line.
+type usageError struct{ error }
+
+func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// shutdownLimit is how long a command may take to end after SIGTERM.
+const shutdownLimit = 30 * time.Second
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	go func() {
+		<-ctx.Done()
+		stop() // a second Ctrl-C ends at once
+		time.Sleep(shutdownLimit)
+		fmt.Fprintln(os.Stderr, "lejarat: draining took too long, ending now; nothing is lost")
+		os.Exit(exitFailed)
+	}()
+	root := newRoot()
+	err := root.ExecuteContext(ctx)
+	os.Exit(exitStatus(err))
+}
+
+func exitStatus(err error) int {
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintln(os.Stderr, "lejarat:", err)
+	var wrong usageError
+	var faults config.Faults
+	var refused *processor.Refused
+	if errors.As(err, &wrong) || errors.As(err, &faults) || errors.As(err, &refused) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// options are the flags that every command has.
+type options struct {
+	config string
+	json   bool
+}
+
+func newRoot() *cobra.Command {
+	o := &options{}
+	root := &cobra.Command{
+		Use:           "lejarat",
+		Short:         "Tells citizens by e-mail, once and in time, that a document of theirs is about to expire",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.PersistentFlags().StringVar(&o.config, "config", "lejarat.yaml", "configuration file; LEJARAT_… variables override it")
+	root.PersistentFlags().BoolVar(&o.json, "json", false, "print results as JSON")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(runCommand(o), mailCommand(o), demoCommand(o), topicsCommand(o), generateCommand(o), checkCommand(o),
+		configCommand(o), fuseCommand(o, processor.CommandRelease), fuseCommand(o, processor.CommandSkip))
+	root.CompletionOptions.HiddenDefaultCmd = true
+	wrongUse(root)
+	return root
+}
+
+// wrongUse makes wrong arguments a wrong use: exit status 2.
+func wrongUse(c *cobra.Command) {
+	if args := c.Args; args != nil {
+		c.Args = func(c *cobra.Command, a []string) error {
+			if err := args(c, a); err != nil {
+				return usageError{err}
+			}
+			return nil
+		}
+	}
+	for _, sub := range c.Commands() {
+		wrongUse(sub)
+	}
+}
+
+func (o *options) load() (*config.Config, error) { return config.Load(o.config, os.Environ()) }

@@ -1,0 +1,52 @@
+package kafka
+
+import (
+	"fmt"
+	"maps"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+// EmbeddedOptions say how the embedded broker listens.
+type EmbeddedOptions struct {
+	Ports []int // of 127.0.0.1, one broker each; none is one broker on a free port
+}
+
+// Embedded is a Kafka broker inside this process, in memory, for the demo and for tests. It forgets everything when it
+// ends, and ends transactions faster than a real one: what is tested here must be tested on Apache Kafka too.
+type Embedded struct{ cluster *kfake.Cluster }
+
+// StartEmbedded starts the broker.
+func StartEmbedded(o EmbeddedOptions) (*Embedded, error) {
+	opts := []kfake.Opt{kfake.NumBrokers(max(1, len(o.Ports)))}
+	if len(o.Ports) > 0 {
+		opts = append(opts, kfake.Ports(o.Ports...))
+	}
+	cluster, err := kfake.NewCluster(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("starting the embedded broker: %w", err)
+	}
+	return &Embedded{cluster: cluster}, nil
+}
+
+// Brokers are the addresses to connect to.
+func (e *Embedded) Brokers() []string { return e.cluster.ListenAddrs() }
+
+// Close ends the broker.
+func (e *Embedded) Close() { e.cluster.Close() }
+
+// EmbeddedSpecs turns topics into what the embedded broker can keep: it drops committed records of compacted topics, and
+// retention would take away what nobody has read.
+func EmbeddedSpecs(specs []TopicSpec) []TopicSpec {
+	out := make([]TopicSpec, len(specs))
+	for i, s := range specs {
+		s.Replication = 1
+		s.Configs = maps.Clone(s.Configs)
+		for _, k := range []string{"delete.retention.ms", "min.insync.replicas"} {
+			delete(s.Configs, k)
+		}
+		s.Configs["cleanup.policy"], s.Configs["retention.ms"] = "delete", "-1"
+		out[i] = s
+	}
+	return out
+}

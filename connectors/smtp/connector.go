@@ -1,0 +1,96 @@
+package smtp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"lejarat/processor/event"
+)
+
+// Queue is a consumer group on lejarat.mail-sink. Whoever made it closes it.
+type Queue interface {
+	// Poll returns at most max records, as soon as there are any, else after wait (none, nil).
+	Poll(ctx context.Context, max int, wait time.Duration) ([]event.Record, error)
+	// Commit notes that the records, and all before them in their partitions, are done with.
+	Commit(ctx context.Context, records []event.Record) error
+	// Lag is the number of offsets between what the group has committed and the ends of all partitions of the topic,
+	// assigned to this member or not. Control records at the end do not count.
+	Lag(ctx context.Context) (int64, error)
+}
+
+// Topics reads and writes topics without a group.
+type Topics interface {
+	Spans(ctx context.Context, topics ...string) (map[event.TopicPartition]event.Span, error)
+	Read(ctx context.Context, from map[event.TopicPartition]int64) (event.Reader, error)
+	// Produce writes idempotently and returns when all replicas that must have the records have them.
+	Produce(ctx context.Context, records []event.Record) error
+}
+
+// Connector sends what is queued.
+type Connector struct {
+	options  Options
+	queue    Queue
+	topics   Topics
+	relay    *relay
+	composer *composer
+}
+
+// New checks the options and the templates, all faults at once. It connects to nothing.
+func New(o Options, q Queue, t Topics) (*Connector, error) {
+	o = o.withDefaults()
+	faults := []error{o.validate()}
+	s, err := o.sender()
+	faults = append(faults, err)
+	var templates *Templates
+	if err == nil {
+		templates, err = NewTemplates(o)
+		faults = append(faults, err)
+	}
+	cfg, err := o.Relay.tlsConfig()
+	if err := errors.Join(append(faults, err)...); err != nil {
+		return nil, fmt.Errorf("setting up the mail connector: %w", err)
+	}
+	return &Connector{
+		options: o, queue: q, topics: t,
+		relay:    &relay{options: o.Relay, hello: o.Hello, tls: cfg},
+		composer: &composer{sender: s, templates: templates, maxBytes: o.Limits.MessageBytes},
+	}, nil
+}
+
+// Run sends until ctx ends; with once, until everything that was queued at the start has its outcome, or until no mail
+// was settled for Retry.Budget: then it returns an error and the rest stays queued. When ctx ends, the mail under way
+// is given Limits.Drain to end, what is settled is committed, and the error is nil.
+//
+// Other errors: an outcome that could not be recorded (the mail may go out again), event.ErrTopic, event.ErrAccess.
+func (c *Connector) Run(ctx context.Context, once bool) (Summary, error) {
+	sending, stopSending := drainAfter(ctx, c.options.Limits.Drain)
+	defer stopSending()
+	work, stopWork := drainAfter(ctx, c.options.Limits.Drain+recordGrace)
+	defer stopWork()
+	r := &run{
+		Connector: c, once: once, sending: sending, work: work,
+		standing: newStanding(c.topics, c.options), lanes: newLanes(), inHand: map[markID]*job{},
+		last: map[event.TopicPartition]int64{}, progress: time.Now(),
+		away: backoff{min: c.options.Retry.Min, max: c.options.Retry.Max},
+	}
+	err := r.loop(ctx)
+	return r.finish(err)
+}
+
+// recordGrace is what is left, once the connection was cut, for recording what that leaves in doubt.
+const recordGrace = 5 * time.Second
+
+// drainAfter returns a context that outlives ctx by limit, until release is called.
+func drainAfter(ctx context.Context, limit time.Duration) (work context.Context, release func()) {
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(limit):
+		case <-work.Done():
+		}
+		cancel()
+	})
+	return work, func() { stop(); cancel() }
+}

@@ -1,0 +1,86 @@
+package smtp
+
+import (
+	"encoding/json"
+	"regexp"
+	"time"
+
+	"lejarat/processor/event"
+)
+
+// job is one mail in hand, from the queue to its outcome.
+type job struct {
+	record   event.Record
+	mail     event.Mail
+	id       markID
+	emitted  time.Time
+	notAfter time.Time // zero: no limit
+	faulty   bool      // it could not be read; only its id is known
+
+	admitted bool      // compared with what deliveries says
+	envelope *envelope // nil: not composed yet
+	attempts int
+	doubt    bool // an attempt was in doubt; it may be sent once more
+	resent   bool // deliveries says that the second attempt has begun
+	pause    backoff
+	due      time.Time // of the next attempt, real time
+}
+
+var usableID = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]{0,59}$`)
+
+// decode reads a record of the queue. ok is false where not even the id can be used.
+func decode(r event.Record, o Options) (j *job, ok bool) {
+	j = &job{record: r, pause: backoff{min: o.Retry.Min, max: o.Retry.Max}}
+	err := json.Unmarshal(r.Value, &j.mail)
+	if !usableID.MatchString(j.mail.ID) {
+		return nil, false
+	}
+	j.id = makeMarkID(j.mail.ID)
+	j.faulty = err != nil || kinds[j.mail.Kind] == ""
+	if j.emitted, err = time.Parse(time.RFC3339Nano, j.mail.EmittedAt); err != nil {
+		j.faulty = true
+	}
+	if j.mail.NotAfter != "" {
+		if j.notAfter, err = time.Parse(time.RFC3339Nano, j.mail.NotAfter); err != nil {
+			j.faulty = true
+		}
+	}
+	j.record.Value = nil
+	return j, true
+}
+
+// outcome is the job's outcome for the observer.
+func (j *job) outcome(status, reason string, res result) Outcome {
+	o := Outcome{
+		ID: j.mail.ID, Kind: j.mail.Kind, Language: j.mail.Language, Status: status, Reason: reason,
+		Phase: res.phase, Attempts: j.attempts, SMTPCode: res.reply.code, EnhancedCode: res.reply.enhanced,
+	}
+	if j.mail.Document != nil {
+		o.DocumentType = j.mail.Document.Type
+	}
+	if j.mail.Threshold != nil {
+		o.Threshold = *j.mail.Threshold
+	}
+	return o
+}
+
+// delivery is what is recorded about the job.
+func (j *job) delivery(status, reason, relay string, res result, now time.Time) event.Delivery {
+	d := event.Delivery{ID: j.mail.ID, Status: status, Attempts: j.attempts, At: now.Format(event.TimeFormat)}
+	if reason != "" {
+		d.Reason = &reason
+	}
+	if res.phase != PhaseNone {
+		d.Relay = &relay
+	}
+	if res.reply.code != 0 {
+		d.SMTPCode = &res.reply.code
+	}
+	if res.reply.enhanced != "" {
+		d.EnhancedCode = &res.reply.enhanced
+	}
+	if res.reply.queueID != "" {
+		d.QueueID = &res.reply.queueID
+	}
+	return d
+}

@@ -1,0 +1,75 @@
+package smtp
+
+import "lejarat/processor/event"
+
+// lanes know which offsets may be committed: in each partition, those before the first record without an outcome.
+// Their size is bounded by the mails in hand, not by what passes a mail that waits.
+type lanes struct {
+	open   map[event.TopicPartition][]slot
+	ready  map[event.TopicPartition]event.Record // the last record that may be committed, not yet committed
+	opened int                                   // slots without an outcome
+}
+
+// slot is a record in hand, or, when done, the last of a run of records with outcomes.
+type slot struct {
+	record event.Record // without key and value
+	done   bool
+}
+
+func newLanes() *lanes {
+	return &lanes{open: map[event.TopicPartition][]slot{}, ready: map[event.TopicPartition]event.Record{}}
+}
+
+// add takes a record in. False: it is already in hand (its partition went away and came back), nothing is to do.
+func (l *lanes) add(r event.Record) bool {
+	tp := event.TopicPartition{Topic: r.Topic, Partition: r.Partition}
+	for _, s := range l.open[tp] {
+		if !s.done && s.record.Offset == r.Offset {
+			return false
+		}
+	}
+	r.Key, r.Value, r.Headers = nil, nil, nil
+	l.open[tp] = append(l.open[tp], slot{record: r})
+	l.opened++
+	return true
+}
+
+// done notes that the record has its outcome.
+func (l *lanes) done(r event.Record) {
+	tp := event.TopicPartition{Topic: r.Topic, Partition: r.Partition}
+	lane := l.open[tp]
+	for i := range lane {
+		if lane[i].record.Offset != r.Offset || lane[i].done {
+			continue
+		}
+		lane[i].done = true
+		l.opened--
+		if i+1 < len(lane) && lane[i+1].done { // one run of records with outcomes is one slot
+			lane = append(lane[:i], lane[i+1:]...)
+		}
+		if i > 0 && lane[i-1].done {
+			lane = append(lane[:i-1], lane[i:]...)
+		}
+		break
+	}
+	if len(lane) > 0 && lane[0].done {
+		l.ready[tp] = lane[0].record
+		lane = lane[1:]
+	}
+	if len(lane) == 0 {
+		delete(l.open, tp)
+		return
+	}
+	l.open[tp] = lane
+}
+
+// committable returns what may be committed; committed forgets it.
+func (l *lanes) committable() []event.Record {
+	records := make([]event.Record, 0, len(l.ready))
+	for _, r := range l.ready {
+		records = append(records, r)
+	}
+	return records
+}
+
+func (l *lanes) committed() { clear(l.ready) }

@@ -1,0 +1,155 @@
+package smtp
+
+import (
+	"bytes"
+	"fmt"
+	"net/textproto"
+	"regexp"
+	"strings"
+)
+
+// Phase is where in an SMTP transaction something happened.
+type Phase uint8
+
+// The phases, in order. Everything before PhaseDot was provably not delivered when it failed.
+const (
+	PhaseNone    Phase = iota // the relay was not asked
+	PhaseConnect              // dialling, TLS, EHLO, AUTH
+	PhaseMail
+	PhaseRcpt
+	PhaseData // DATA and its 354
+	PhaseBody // writing the message, up to the final dot
+	PhaseDot  // from the final dot to its answer
+)
+
+var phaseNames = [...]string{"none", "connect", "MAIL", "RCPT", "DATA", "body", "dot"}
+
+func (p Phase) String() string { return phaseNames[p] }
+
+// class is what a transaction means for its mail.
+type class uint8
+
+const (
+	accepted  class = iota
+	deferred        // not now: this mail later, others at once
+	relayAway       // not now: the relay or the connection, not the mail
+	refused         // never
+	inDoubt         // the dot was written, its answer not seen
+	calledOff       // ready said no before the dot
+)
+
+// result is the end of one transaction.
+type result struct {
+	class class
+	phase Phase
+	reply reply
+	cause string // of an I/O error: its kind, never the relay's words
+}
+
+// Error says phase and codes; it fits into logs.
+func (r result) Error() string {
+	switch {
+	case r.reply.code == 0:
+		return fmt.Sprintf("%s: %s", r.phase, r.cause)
+	case r.reply.enhanced != "":
+		return fmt.Sprintf("%s: answered %d %s", r.phase, r.reply.code, r.reply.enhanced)
+	}
+	return fmt.Sprintf("%s: answered %d", r.phase, r.reply.code)
+}
+
+// reply is an answer of the relay without its words, which quote addresses.
+type reply struct {
+	code     int
+	enhanced string // RFC 3463, "5.1.1"; "" when there is none
+	queueID  string // of the answer to the dot, where it can be told
+}
+
+var (
+	enhancedCode = regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}\b`)
+	queueIDs     = []*regexp.Regexp{
+		regexp.MustCompile(`(?i)\bqueued as "?([A-Za-z0-9._-]{4,64})\b`), // Postfix and most others
+		regexp.MustCompile(`\bid=([A-Za-z0-9._-]{4,64})\b`),              // Exim
+		regexp.MustCompile(`(?i)^ok:? ([A-Za-z0-9._-]{8,64})$`),          // Amazon SES
+	}
+)
+
+// readReply reads one answer, of however many lines.
+func readReply(r *textproto.Reader) (reply, error) {
+	code, text, err := r.ReadResponse(0)
+	if err != nil {
+		return reply{}, err
+	}
+	a := reply{code: code, enhanced: enhancedCode.FindString(text)}
+	if code/100 == 2 {
+		rest := strings.TrimSpace(strings.TrimPrefix(text, a.enhanced))
+		for _, pattern := range queueIDs {
+			if m := pattern.FindStringSubmatch(rest); m != nil {
+				a.queueID = m[1]
+				break
+			}
+		}
+	}
+	return a, nil
+}
+
+// classify says what an answer in a phase means. bad says that the connection is of no more use.
+func classify(phase Phase, a reply) (c class, bad bool) {
+	switch {
+	case a.code == 421: // the relay closes the connection
+		return relayAway, true
+	case a.code == 503, a.code == 530, a.code == 534, a.code == 535, a.code == 538:
+		// The session is at fault, not the mail: commands out of order, or a login that is wanted.
+		return relayAway, true
+	case a.code/100 == 4 && phase == PhaseMail: // the sender is always the same: it is not about this mail
+		return relayAway, false
+	case a.code/100 == 4:
+		return deferred, false
+	case a.code/100 == 5:
+		return refused, false
+	case phase == PhaseDot && a.code/100 == 2:
+		return accepted, false
+	case phase == PhaseDot: // an answer that means nothing here
+		return inDoubt, true
+	}
+	return relayAway, true
+}
+
+// Outcome is what happened to one mail at one attempt. It holds no personal data.
+type Outcome struct {
+	ID           string
+	Kind         string
+	DocumentType string // "" for an announcement
+	Threshold    string
+	Language     string
+	// Status is one of event.Delivery…, or StatusRetry or StatusSkipped.
+	Status       string
+	Reason       string // as in the delivery
+	Phase        Phase  // how far the transaction came
+	Attempts     int
+	SMTPCode     int // 0: none
+	EnhancedCode string
+}
+
+// Statuses of an Outcome that lejarat.deliveries does not have.
+const (
+	StatusRetry   = "retry"   // not delivered for now; tried again
+	StatusSkipped = "skipped" // settled before: delivered to the connector once more
+)
+
+// Summary counts what a run did.
+type Summary struct {
+	Accepted, Rejected, Expired, Suppressed int64
+	// InDoubt are mails whose answer was never seen, each counted once however often it was sent.
+	InDoubt     int64
+	Skipped     int64 // already settled before
+	Undecodable int64 // among them those counted as Rejected because their id was readable
+	Retries     int64
+	// Left is what is still queued when the run ends, as far as the queue could tell.
+	Left int64
+}
+
+// finalDot ends the message.
+var finalDot = []byte(".\r\n")
+
+// oneLine refuses what would be two commands.
+func oneLine(s string) bool { return bytes.IndexAny([]byte(s), "\r\n\x00") < 0 }

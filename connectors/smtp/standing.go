@@ -1,0 +1,294 @@
+package smtp
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"lejarat/processor/event"
+)
+
+// standing is what the topics say about mails and registrations: which ids are settled, which registrations are
+// suppressed. It is read from the start and followed for ever, by the goroutine of Run alone.
+type standing struct {
+	topics       Topics
+	suppressions string // topic
+	deliveries   string // topic
+	remember     int    // days
+
+	reader     event.Reader // nil: not open
+	position   map[event.TopicPartition]int64
+	suppressed map[string]map[string]suppression // registration → reason
+	marks      map[markID]mark
+	newest     uint16 // the newest day of a delivery, by the brokers' clock
+	log        *slog.Logger
+}
+
+// suppression names the address that it is about.
+type suppression struct {
+	address string // hash; "" when the record names none
+	all     bool   // it could not be read, or its reason is not known: everything stops
+}
+
+// markID is a notification id in 16 bytes.
+type markID [16]byte
+
+// mark is what deliveries says about an id.
+type mark struct {
+	day      uint16 // of the record, since 1970
+	state    markState
+	attempts uint8
+}
+
+type markState uint8
+
+const (
+	unsettled   markState = iota
+	doubtful              // in doubt, may be sent once more
+	doubtfulEnd           // in doubt, may not be sent any more
+	settled
+)
+
+// reasonResent stands in an in_doubt delivery that must not be sent once more: its second attempt has begun.
+const reasonResent = "resent"
+
+// pollMax bounds what is read at a time from the topics that are followed.
+const pollMax = 5000
+
+func newStanding(t Topics, o Options) *standing {
+	return &standing{
+		topics: t, log: o.Logger, suppressions: o.Prefix + "suppressions", deliveries: o.Prefix + "deliveries",
+		remember:   int(o.Limits.Remember / (24 * time.Hour)),
+		position:   map[event.TopicPartition]int64{},
+		suppressed: map[string]map[string]suppression{}, marks: map[markID]mark{},
+	}
+}
+
+// refresh reads both topics up to the ends that they have now.
+func (s *standing) refresh(ctx context.Context) error {
+	spans, err := s.topics.Spans(ctx, s.suppressions, s.deliveries)
+	if err != nil {
+		return fmt.Errorf("asking for the ends of %s and %s: %w", s.suppressions, s.deliveries, err)
+	}
+	if err := s.open(ctx, spans); err != nil {
+		return err
+	}
+	for !s.reached(spans) {
+		if err := s.poll(ctx, 200*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drain takes in what has already arrived, without waiting.
+func (s *standing) drain(ctx context.Context) error {
+	if s.reader == nil {
+		return s.refresh(ctx)
+	}
+	return s.poll(ctx, 0)
+}
+
+// open makes a reader for all partitions of the spans where there is none yet.
+func (s *standing) open(ctx context.Context, spans map[event.TopicPartition]event.Span) error {
+	known := s.reader != nil
+	for tp, span := range spans {
+		at, ok := s.position[tp]
+		known = known && ok
+		s.position[tp] = max(at, span.Start)
+	}
+	if known {
+		return nil
+	}
+	s.close()
+	from := make(map[event.TopicPartition]int64, len(s.position))
+	for tp, at := range s.position {
+		from[tp] = at
+	}
+	reader, err := s.topics.Read(ctx, from)
+	if err != nil {
+		return fmt.Errorf("reading %s and %s: %w", s.suppressions, s.deliveries, err)
+	}
+	s.reader = reader
+	return nil
+}
+
+func (s *standing) reached(spans map[event.TopicPartition]event.Span) bool {
+	for tp, span := range spans {
+		if span.End > span.Start && s.position[tp] < span.End {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *standing) poll(ctx context.Context, wait time.Duration) error {
+	records, err := s.reader.Poll(ctx, pollMax, wait)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		s.close() // opened again at the positions kept
+		return fmt.Errorf("reading %s and %s: %w", s.suppressions, s.deliveries, err)
+	}
+	for i := range records {
+		s.apply(&records[i])
+	}
+	for tp := range s.position {
+		s.position[tp] = max(s.position[tp], s.reader.Position(tp))
+	}
+	return nil
+}
+
+func (s *standing) close() {
+	if s.reader != nil {
+		s.reader.Close()
+		s.reader = nil
+	}
+}
+
+func (s *standing) apply(r *event.Record) {
+	switch {
+	case r.Control:
+	case r.Topic == s.suppressions:
+		s.applySuppression(r)
+	case r.Topic == s.deliveries:
+		s.applyDelivery(r)
+	}
+}
+
+func (s *standing) applySuppression(r *event.Record) {
+	i := strings.LastIndexByte(string(r.Key), '/')
+	if i < 0 {
+		s.unreadable(r)
+		return
+	}
+	registration, reason := string(r.Key[:i]), string(r.Key[i+1:])
+	if r.Value == nil {
+		delete(s.suppressed[registration], reason)
+		if len(s.suppressed[registration]) == 0 {
+			delete(s.suppressed, registration)
+		}
+		return
+	}
+	var sup suppression
+	var value event.Suppression
+	err := json.Unmarshal(r.Value, &value)
+	switch reason {
+	case event.SuppressMoved, event.SuppressAddress:
+		sup.all = err != nil || value.AddressHash == nil || *value.AddressHash == ""
+		if !sup.all {
+			sup.address = *value.AddressHash
+		}
+	default: // switched_off, deleted, operator, and whatever a newer version may know
+		sup.all = true
+	}
+	if err != nil {
+		s.unreadable(r)
+	}
+	if s.suppressed[registration] == nil {
+		s.suppressed[registration] = map[string]suppression{}
+	}
+	s.suppressed[registration][reason] = sup
+}
+
+func (s *standing) unreadable(r *event.Record) {
+	s.log.Warn("record cannot be read; taken for the case in which nothing is sent", "topic", r.Topic, "partition", r.Partition, "offset", r.Offset)
+}
+
+// reasonsInOrder is the order in which a suppressed mail's reason is named.
+var reasonsInOrder = []string{event.SuppressDeleted, event.SuppressSwitchedOff, event.SuppressOperator, event.SuppressMoved, event.SuppressAddress}
+
+// suppresses returns the reason for which the mail must not go, or "".
+func (s *standing) suppresses(m *event.Mail) string {
+	reasons := s.suppressed[m.RegistrationRef]
+	if len(reasons) == 0 {
+		return ""
+	}
+	stops := func(reason string, sup suppression) bool {
+		switch {
+		case sup.all:
+			return true
+		case reason == event.SuppressMoved:
+			return m.AddressHash != sup.address
+		}
+		return m.AddressHash == sup.address
+	}
+	for _, reason := range reasonsInOrder {
+		if sup, ok := reasons[reason]; ok && stops(reason, sup) {
+			return reason
+		}
+	}
+	for reason, sup := range reasons {
+		if stops(reason, sup) {
+			return reason
+		}
+	}
+	return ""
+}
+
+func (s *standing) applyDelivery(r *event.Record) {
+	id := makeMarkID(string(r.Key))
+	if r.Value == nil {
+		delete(s.marks, id)
+		return
+	}
+	var d event.Delivery
+	if err := json.Unmarshal(r.Value, &d); err != nil {
+		s.unreadable(r)
+		d.Status = event.DeliveryRejected // something was recorded: rather no mail than a second one
+	}
+	s.set(id, d, r.Time)
+}
+
+// set takes in what was recorded. What is settled stays settled: our own earlier records come back late.
+func (s *standing) set(id markID, d event.Delivery, at time.Time) {
+	day := s.newest
+	if !at.IsZero() {
+		day = uint16(max(0, at.Unix()/86400))
+	}
+	m := mark{day: day, state: settled, attempts: uint8(min(d.Attempts, 255))}
+	if d.Status == event.DeliveryInDoubt {
+		m.state = doubtful
+		if d.Reason != nil {
+			m.state = doubtfulEnd
+		}
+	}
+	if s.marks[id].state == settled && m.state != settled {
+		return
+	}
+	s.marks[id] = m
+	if day > s.newest {
+		s.newest = day
+		s.forget()
+	}
+}
+
+// forget drops what is older than any mail that can still be in the queue.
+func (s *standing) forget() {
+	for id, m := range s.marks {
+		if int(m.day)+s.remember < int(s.newest) {
+			delete(s.marks, id)
+		}
+	}
+}
+
+func (s *standing) mark(id markID) mark { return s.marks[id] }
+
+// makeMarkID takes the 32 hex digits of an id; of anything else a hash.
+func makeMarkID(id string) markID {
+	var m markID
+	if len(id) == 32 {
+		if _, err := hex.Decode(m[:], []byte(id)); err == nil {
+			return m
+		}
+	}
+	sum := sha256.Sum256([]byte(id))
+	copy(m[:], sum[:])
+	return m
+}

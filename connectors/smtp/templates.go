@@ -1,0 +1,199 @@
+package smtp
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	htmltemplate "html/template"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"text/template"
+
+	"lejarat/processor/event"
+)
+
+//go:embed templates
+var shipped embed.FS
+
+// The files of a template set. The wording of a language is plain text, laid out twice: by layout.txt and layout.html.
+const (
+	layoutText     = "layout.txt"
+	layoutHTML     = "layout.html"
+	commonFile     = "common.tmpl"
+	maxTemplate    = 256 << 10
+	maxSubjectRune = 200
+)
+
+// Templates turn records into letters.
+type Templates struct {
+	sender    sender
+	options   Options
+	documents map[string]Document
+	wording   map[string]map[string]*template.Template // language → kind → blocks
+	text      *template.Template
+	html      *htmltemplate.Template
+}
+
+// kinds is what a letter can be, with the file of its wording in each language's folder.
+var kinds = map[string]string{event.KindExpiry: "expiry.tmpl", event.KindAnnouncement: "announcement.tmpl"}
+
+// NewTemplates loads the shipped templates, those of Options.TemplateDir in their place, and renders every letter that
+// the configured documents can lead to, so that a fault shows now, with file and line, and not on a citizen's mail.
+func NewTemplates(o Options) (*Templates, error) {
+	o = o.withDefaults()
+	s, err := o.sender()
+	if err != nil {
+		return nil, err
+	}
+	t := &Templates{sender: s, options: o, documents: map[string]Document{}, wording: map[string]map[string]*template.Template{}}
+	for _, d := range o.Documents {
+		t.documents[d.Type] = d
+	}
+	var faults []error
+	faults = append(faults, foreignFiles(o.TemplateDir))
+	for lang := range o.Texts {
+		if !slices.Contains(languages, lang) {
+			faults = append(faults, fmt.Errorf("mail.texts: no language %q; there are %s", lang, strings.Join(languages, ", ")))
+		}
+	}
+	faults = append(faults, t.parse())
+	if err := errors.Join(faults...); err != nil {
+		return nil, fmt.Errorf("reading the mail templates: %w", err)
+	}
+	if err := t.check(); err != nil {
+		return nil, fmt.Errorf("checking the mail templates against sample data: %w", err)
+	}
+	return t, nil
+}
+
+// Render returns the letter of a record: its subject, and its body as text and as HTML.
+func (t *Templates) Render(mail event.Mail) (subject, text, html string, err error) {
+	l, err := t.letter(mail)
+	if err != nil {
+		return "", "", "", err
+	}
+	text, html, err = t.lay(l)
+	return l.Subject, text, html, err
+}
+
+// parse reads all files and reports all that cannot be read.
+func (t *Templates) parse() error {
+	var faults []error
+	source := func(path string) string {
+		text, err := t.source(path)
+		faults = append(faults, err)
+		return text
+	}
+	for _, lang := range languages {
+		t.wording[lang] = map[string]*template.Template{}
+		common := source(lang + "/" + commonFile)
+		for kind, file := range kinds {
+			set, err := template.New(lang + "/" + commonFile).Funcs(template.FuncMap{"capital": capital}).
+				Option("missingkey=error").Parse(common)
+			if err == nil {
+				_, err = set.New(lang + "/" + file).Parse(source(lang + "/" + file))
+			}
+			faults = append(faults, err)
+			if err == nil {
+				t.wording[lang][kind] = set
+			}
+		}
+	}
+	var err error
+	t.text, err = template.New(layoutText).Funcs(template.FuncMap{"wrap": wrap}).Option("missingkey=error").Parse(source(layoutText))
+	faults = append(faults, err)
+	t.html, err = htmltemplate.New(layoutHTML).Funcs(htmltemplate.FuncMap{"whole": whole}).Option("missingkey=error").Parse(source(layoutHTML))
+	return errors.Join(append(faults, err)...)
+}
+
+// source returns the operator's file where there is one, else the shipped one.
+func (t *Templates) source(path string) (string, error) {
+	if t.options.TemplateDir != "" {
+		b, err := os.ReadFile(filepath.Join(t.options.TemplateDir, filepath.FromSlash(path)))
+		if err == nil && len(b) > maxTemplate {
+			err = fmt.Errorf("%s: larger than %d bytes", path, maxTemplate)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return string(b), err
+		}
+	}
+	b, err := shipped.ReadFile("templates/" + path)
+	return string(b), err
+}
+
+// foreignFiles refuses files in the operator's folder that replace nothing: a misspelt name would otherwise be a
+// replacement that silently does not happen.
+func foreignFiles(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	var faults []error
+	err := fs.WalkDir(os.DirFS(dir), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !slices.Contains([]string{".tmpl", ".txt", ".html"}, filepath.Ext(path)) {
+			return err
+		}
+		if _, err := fs.Stat(shipped, "templates/"+path); err != nil {
+			faults = append(faults, fmt.Errorf("%s: replaces no shipped template", path))
+		}
+		return nil
+	})
+	return errors.Join(append(faults, err)...)
+}
+
+// A mail shows nothing that must be fetched, asks for nothing and runs nothing.
+var forbiddenHTML = regexp.MustCompile(`(?i)<(script|form|input|iframe|object|embed|link|img|base)\b|\bsrc\s*=|url\s*\(|@import|http-equiv\s*=\s*["']?refresh`)
+
+// check renders a sample of every letter. A fault of a template is named once, not once a sample.
+func (t *Templates) check() error {
+	var faults []error
+	seen := map[string]bool{}
+	for _, m := range t.samples() {
+		_, text, html, err := t.Render(m)
+		switch {
+		case err != nil:
+		case strings.Contains(text+html, "<no value>"):
+			err = fmt.Errorf("%s/%s: a value is missing", m.Language, kinds[m.Kind])
+		default:
+			if found := forbiddenHTML.FindString(html); found != "" {
+				err = fmt.Errorf("%s: %q: nothing in a mail may be fetched, run or filled in", layoutHTML, found)
+			}
+		}
+		if err != nil && !seen[err.Error()] {
+			seen[err.Error()] = true
+			faults = append(faults, err)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// samples are one mail for every language, document and notice, on its day and a day late, and the announcements.
+func (t *Templates) samples() []event.Mail {
+	var samples []event.Mail
+	expires, _ := event.ParseDate("2026-08-31")
+	for _, lang := range languages {
+		base := event.Mail{ID: "sample", Language: lang, RunDate: "2026-02-28", EmittedAt: "2026-02-28T06:00:00.000+01:00",
+			To: event.MailTo{Email: "kovacs.anna@example.hu", Name: "Kovács Anna"}}
+		announcement := base
+		announcement.Kind = event.KindAnnouncement
+		samples = append(samples, announcement)
+		for _, d := range append(slices.Clone(t.options.Documents), Document{Type: "unlisted_type", Notices: []string{"P30D", "P0D"}}) {
+			for _, notice := range d.Notices {
+				p := parsePeriod(notice)
+				days := p.n * map[byte]int{'Y': 365, 'M': 30, 'W': 7, 'D': 1}[p.unit]
+				for _, late := range []int{0, 1} {
+					left := max(days-late, 0)
+					due, run := (expires - event.Date(days)).String(), (expires - event.Date(left)).String()
+					m := base
+					m.Kind, m.Threshold, m.Due, m.DaysLeft, m.RunDate = event.KindExpiry, &notice, &due, &left, run
+					m.Document = &event.MailDocument{Type: d.Type, NumberMasked: "*****028", Expires: expires.String()}
+					samples = append(samples, m)
+				}
+			}
+		}
+	}
+	return samples
+}
