@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lejarat/processor/event"
+	"lejarat/processor/journal"
 	"lejarat/processor/watch"
 )
 
@@ -67,7 +68,12 @@ func (e *Engine) dryRunPartition(ctx context.Context, p int32, sum map[watch.Cou
 		}
 	}
 	t.run.date, _ = e.cfg.today()
-	c := chunk{task: t, day: t.day(), batch: t.store.Batch(), ids: map[[16]byte]string{}, marks: map[[16]byte]bool{}, counts: sum}
+	for done := false; !done; {
+		if done, err = t.gather(); err != nil {
+			return err
+		}
+	}
+	c := chunk{task: t, day: t.day(), batch: t.store.Batch(), ids: map[journal.Ref]watch.Decision{}, marks: map[journal.Ref]bool{}, counts: sum}
 	defer c.batch.Discard()
 	c.day.After = e.runs.lastComplete(p)
 	limit := e.cfg.Limits.ChunkEntries

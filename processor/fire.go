@@ -23,7 +23,7 @@ var errRunOver = errors.New("the run's date or its barrier has passed")
 func (t *watchTask) enterOpen() error {
 	hash := t.rulesHash(t.run.date)
 	if hash == t.rules && !t.bulk {
-		t.run.phase, t.run.scan = phaseCount, nil
+		t.run.phase, t.run.scan = phaseGather, nil
 		return nil
 	}
 	b := t.store.Batch()
@@ -43,7 +43,7 @@ func (t *watchTask) enterOpen() error {
 		return err
 	}
 	if done {
-		t.rules, t.bulk, t.run.phase, t.run.scan = hash, false, phaseCount, nil
+		t.rules, t.bulk, t.run.phase, t.run.scan = hash, false, phaseGather, nil
 	}
 	return nil
 }
@@ -198,7 +198,7 @@ func (t *watchTask) fire(ctx context.Context) error {
 		t.again()
 		return nil
 	}
-	c := chunk{task: t, day: t.day(), batch: t.store.Batch(), ids: map[journal.Ref]string{}, marks: map[journal.Ref]bool{}, counts: map[watch.Count]int{}}
+	c := chunk{task: t, day: t.day(), batch: t.store.Batch(), ids: map[journal.Ref]watch.Decision{}, marks: map[journal.Ref]bool{}, counts: map[watch.Count]int{}}
 	next, err := t.entries(t.cfg.Limits.ChunkEntries, c.judge)
 	if err != nil {
 		c.batch.Discard()
@@ -254,7 +254,7 @@ type chunk struct {
 	batch   *state.Batch
 	notices []watch.Notice
 	counts  map[watch.Count]int
-	ids     map[journal.Ref]string // reason, "" emitted
+	ids     map[journal.Ref]watch.Decision
 	marks   map[journal.Ref]bool
 }
 
@@ -263,7 +263,7 @@ func (c *chunk) judge(key []byte, rows []watch.Row) bool {
 	j := c.task.cfg.Watch.Judge(rows, c.day, c)
 	for i := range j.Notices {
 		n := &j.Notices[i]
-		c.ids[n.ID] = n.Reason
+		c.ids[n.ID] = watch.Decision{Emitted: n.Reason == "", Reason: n.Reason, Address: n.To.Address}
 		if n.Reason == "" {
 			c.marks[n.Mark] = true
 		}
@@ -280,9 +280,9 @@ func (c *chunk) judge(key []byte, rows []watch.Row) bool {
 }
 
 // Decided implements watch.Ledger.
-func (c *chunk) Decided(id journal.Ref) (emitted bool, reason string) {
-	if reason, ok := c.ids[id]; ok {
-		return reason == "", reason
+func (c *chunk) Decided(id journal.Ref) watch.Decision {
+	if d, ok := c.ids[id]; ok {
+		return d
 	}
 	return c.task.ledger.Decided(id)
 }

@@ -32,7 +32,7 @@ type Ledger struct {
 // Key prefixes of the ledger store.
 const (
 	ledgerEmitted  = 'e' // e id[16] → nothing
-	ledgerSkipped  = 's' // s id[16] → reason
+	ledgerSkipped  = 's' // s id[16] → address[16] reason
 	ledgerMark     = 'a' // a mark[16] → nothing
 	ledgerPosition = 'p' // p partition[4] → offset[8]
 )
@@ -94,7 +94,7 @@ func (l *Ledger) step(ctx context.Context, wait time.Duration) error {
 	defer l.mu.Unlock()
 	b := l.store.Batch()
 	moved := false
-	skips := map[journal.Ref]string{}
+	skips := map[journal.Ref]watch.Decision{}
 	emitted := map[journal.Ref]bool{}
 	for i := range records {
 		if !records[i].Control {
@@ -104,9 +104,9 @@ func (l *Ledger) step(ctx context.Context, wait time.Duration) error {
 			}
 		}
 	}
-	for id, reason := range skips {
+	for id, skip := range skips {
 		if !emitted[id] {
-			l.setSkipped(b, id, reason)
+			l.setSkipped(b, id, skip)
 		}
 	}
 	for tp := range l.positions {
@@ -128,7 +128,7 @@ func (l *Ledger) step(ctx context.Context, wait time.Duration) error {
 
 // read takes one notification in. A notification of another reference key means that all ids would differ: everybody
 // would be mailed again.
-func (l *Ledger) read(b *state.Batch, r *event.Record, emitted map[journal.Ref]bool, skips map[journal.Ref]string) error {
+func (l *Ledger) read(b *state.Batch, r *event.Record, emitted map[journal.Ref]bool, skips map[journal.Ref]watch.Decision) error {
 	if r.Value == nil {
 		return nil
 	}
@@ -145,9 +145,11 @@ func (l *Ledger) read(b *state.Batch, r *event.Record, emitted map[journal.Ref]b
 		return fmt.Errorf("reading %s/%d offset %d: %w", r.Topic, r.Partition, r.Offset, err)
 	}
 	if n.Decision != event.Emitted {
-		if n.Reason != nil {
-			skips[id] = *n.Reason
+		address, err := parseRef(n.AddressRef)
+		if err != nil || n.Reason == nil {
+			return fmt.Errorf("reading %s/%d offset %d: a skip without reason or address: %w", r.Topic, r.Partition, r.Offset, journal.ErrFormat)
 		}
+		skips[id] = watch.Decision{Reason: *n.Reason, Address: address}
 		return nil
 	}
 	mark, err := l.mark(&n)
@@ -163,8 +165,12 @@ func (l *Ledger) read(b *state.Batch, r *event.Record, emitted map[journal.Ref]b
 // mark recomputes the address mark of a notification.
 func (l *Ledger) mark(n *event.Notice) (journal.Ref, error) {
 	address, err := parseRef(n.AddressRef)
+	if err != nil {
+		return journal.Ref{}, err
+	}
+	person, err := parseRef(n.PersonRef)
 	if err != nil || n.Kind == event.KindAnnouncement {
-		return watch.AddressMark(l.refs, n.Kind, journal.Ref{}, 0, 0, address), err
+		return watch.AddressMark(l.refs, n.Kind, journal.Ref{}, 0, 0, address, person), err
 	}
 	if n.DocumentRef == nil || n.Expires == nil || n.Due == nil {
 		return journal.Ref{}, fmt.Errorf("a notification without document, expiry or due date: %w", journal.ErrFormat)
@@ -181,7 +187,7 @@ func (l *Ledger) mark(n *event.Notice) (journal.Ref, error) {
 	if err != nil {
 		return journal.Ref{}, err
 	}
-	return watch.AddressMark(l.refs, n.Kind, doc, expires, due, address), nil
+	return watch.AddressMark(l.refs, n.Kind, doc, expires, due, address, person), nil
 }
 
 func parseRef(s string) (r journal.Ref, err error) {
@@ -197,9 +203,9 @@ func parseRef(s string) (r journal.Ref, err error) {
 func ledgerKey(kind byte, r journal.Ref) []byte { return append([]byte{kind}, r[:]...) }
 
 // setSkipped records a skip, unless the notice was emitted.
-func (l *Ledger) setSkipped(b *state.Batch, id journal.Ref, reason string) {
+func (l *Ledger) setSkipped(b *state.Batch, id journal.Ref, skip watch.Decision) {
 	if done, err := l.store.Has(ledgerKey(ledgerEmitted, id)); err == nil && !done {
-		b.Set(ledgerKey(ledgerSkipped, id), []byte(reason))
+		b.Set(ledgerKey(ledgerSkipped, id), append(skip.Address[:], skip.Reason...))
 	}
 }
 
@@ -211,7 +217,7 @@ func (l *Ledger) add(notices []watch.Notice) error {
 	for i := range notices {
 		n := &notices[i]
 		if n.Reason != "" {
-			l.setSkipped(b, n.ID, n.Reason)
+			l.setSkipped(b, n.ID, watch.Decision{Reason: n.Reason, Address: n.To.Address})
 			continue
 		}
 		b.Set(ledgerKey(ledgerEmitted, n.ID), nil)
@@ -243,19 +249,22 @@ func (l *Ledger) lag(ends map[event.TopicPartition]event.Span) (n int64) {
 }
 
 // Decided implements watch.Ledger. A store that cannot be read must never look like "not sent yet".
-func (l *Ledger) Decided(id journal.Ref) (emitted bool, reason string) {
+func (l *Ledger) Decided(id journal.Ref) watch.Decision {
 	done, err := l.store.Has(ledgerKey(ledgerEmitted, id))
 	if err != nil {
 		panic(fmt.Sprintf("reading the ledger: %v", err))
 	}
 	if done {
-		return true, ""
+		return watch.Decision{Emitted: true}
 	}
-	v, _, err := l.store.Get(ledgerKey(ledgerSkipped, id))
+	v, found, err := l.store.Get(ledgerKey(ledgerSkipped, id))
 	if err != nil {
 		panic(fmt.Sprintf("reading the ledger: %v", err))
 	}
-	return false, string(v)
+	if !found || len(v) < len(journal.Ref{}) {
+		return watch.Decision{}
+	}
+	return watch.Decision{Address: journal.Ref(v[:16]), Reason: string(v[len(journal.Ref{}):])}
 }
 
 // EmittedTo implements watch.Ledger.

@@ -22,6 +22,7 @@ const (
 	phaseBarrier              // waiting until everything that was in the sources is joined
 	phaseLedger               // waiting until the ledger has read what was decided elsewhere
 	phaseRules                // entering what other rules make open
+	phaseGather               // bringing what stands under earlier days to the run's date
 	phaseCount                // counting what would go out
 	phaseFuse                 // waiting for the other partitions' counts, or for an operator
 	phaseFire                 // deciding, chunk by chunk
@@ -97,6 +98,12 @@ func (t *watchTask) advance(ctx context.Context) error {
 		return nil
 	case phaseRules:
 		return t.enterOpen()
+	case phaseGather:
+		done, err := t.gather()
+		if done && err == nil {
+			t.run.phase = phaseCount
+		}
+		return err
 	case phaseCount:
 		return t.count(ctx)
 	case phaseFuse:

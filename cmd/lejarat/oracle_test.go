@@ -143,7 +143,8 @@ func (j *judge) owedKey(day event.Date, e registry.Expected) string {
 	if e.Kind == event.KindAnnouncement {
 		return k
 	}
-	return k + fmt.Sprintf(" %s %s due %s expires %s", e.DocumentType, e.Threshold, e.Due, e.Expires)
+	doc := core.DocumentRef(e.DocumentType, e.DocumentNumber, "")
+	return k + fmt.Sprintf(" %x %s %s due %s expires %s", doc, e.DocumentType, e.Threshold, e.Due, e.Expires)
 }
 
 func (j *judge) toldKey(n *event.Notice) string {
@@ -155,5 +156,5 @@ func (j *judge) toldKey(n *event.Notice) string {
 	if n.Kind == event.KindAnnouncement {
 		return k
 	}
-	return k + fmt.Sprintf(" %s %s due %s expires %s", *n.DocumentType, *n.Threshold, *n.Due, *n.Expires)
+	return k + fmt.Sprintf(" %s %s %s due %s expires %s", *n.DocumentRef, *n.DocumentType, *n.Threshold, *n.Due, *n.Expires)
 }

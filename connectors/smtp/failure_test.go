@@ -29,6 +29,7 @@ func TestOneMailInTroubleNeverHarmsAnother(t *testing.T) {
 		{"MAIL 421", onNth("MAIL", 1, "421 4.4.2 timeout"), []string{A}, 250, "2.0.0", 1},
 		{"MAIL 5xx", onNth("MAIL", 1, "550 5.7.1 sender refused"), []string{R}, 550, "5.7.1", 0},
 		{"MAIL wants a login", onNth("MAIL", 1, "530 5.7.0 Authentication required"), []string{A}, 250, "2.0.0", 1},
+		{"MAIL not understood", onNth("MAIL", 1, "502 5.7.0 Please authenticate first"), []string{A}, 250, "2.0.0", 1},
 		{"MAIL dropped", onNth("MAIL", 1, drop), []string{A}, 250, "2.0.0", 1},
 		{"RCPT 4xx", onNth("RCPT", 1, "450 4.2.0 greylisted"), []string{A}, 250, "2.0.0", 1},
 		{"RCPT 5xx", onNth("RCPT", 1, "550 5.1.1 unknown"), []string{R}, 550, "5.1.1", 0},

@@ -100,6 +100,8 @@ func classify(phase Phase, a reply) (c class, bad bool) {
 	case a.code == 503, a.code == 530, a.code == 534, a.code == 535, a.code == 538:
 		// The session is at fault, not the mail: commands out of order, or a login that is wanted.
 		return relayAway, true
+	case a.code/10 == 50 && (phase == PhaseMail || phase == PhaseData): // nor is a command that is not understood
+		return relayAway, true
 	case a.code/100 == 4 && phase == PhaseMail: // the sender is always the same: it is not about this mail
 		return relayAway, false
 	case a.code/100 == 4:

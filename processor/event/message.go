@@ -39,6 +39,7 @@ type Notice struct {
 	DocumentRef     *string `json:"document_ref"`
 	RegistrationRef string  `json:"registration_ref"`
 	AddressRef      string  `json:"address_ref"`
+	PersonRef       string  `json:"person_ref"`
 	IdentityKeyID   string  `json:"identity_key_id"`
 	ReferenceKeyID  string  `json:"reference_key_id"`
 	At              string  `json:"at"`

@@ -27,7 +27,7 @@ type facts struct {
 	name     string
 	language string
 	address  journal.Ref // keyed hash of the address alone
-	toRef    journal.Ref // pseudonym of address and person
+	person   journal.Ref // pseudonym of the person
 
 	ref       journal.Ref
 	effective time.Time // zero: not mapped, or null
@@ -49,8 +49,7 @@ func (c *Core) read(in *Input) (*facts, *event.Reject) {
 	f.effective = r.instant(c.Source.Effective)
 	holder, readable := r.holder()
 	if readable && c.Source.Kind == Registrations {
-		person := c.person(&holder)
-		f.toRef = c.Refs.Sum("address_ref", []byte(f.email), person[:])
+		f.person = c.person(&holder)
 	}
 	if readable && (f.docType != "" || c.Source.Kind == Registrations) {
 		c.place(f, &holder, in)
@@ -118,7 +117,7 @@ func (c *Core) hash(f *facts, h *identity.Holder) {
 	d.Write(sum[:])
 	d.Write(f.ref[:])
 	d.Write(f.holderRef[:])
-	d.Write(f.toRef[:])
+	d.Write(f.person[:])
 	d.Write(f.address[:])
 	for _, s := range []string{f.number, f.email, f.name, f.language} {
 		d.WriteString(s)
@@ -144,7 +143,7 @@ func (c *Core) value(f *facts, next *Row, i int) []byte {
 			Expires: f.expires, Holder: f.holderRef}
 		return d.Encode()
 	}
-	g := journal.Registration{Meta: next.Meta, Ref: f.ref, AddressRef: f.toRef, Announce: i == f.announce,
+	g := journal.Registration{Meta: next.Meta, Ref: f.ref, Person: f.person, Announce: i == f.announce,
 		Email: f.email, Name: f.name, Language: f.language}
 	return g.Encode()
 }
@@ -168,9 +167,10 @@ func Address(s string) string {
 	return s
 }
 
-func (c *Core) documentRef(f *facts, row string) journal.Ref {
-	if f.number != "" {
-		return c.Refs.Sum("document", []byte(f.docType), []byte(f.number))
+// DocumentRef is the pseudonym of a document: by its type and number, or by its row where it has none (SPEC 2.2).
+func (c *Core) DocumentRef(docType, number, row string) journal.Ref {
+	if number != "" {
+		return c.Refs.Sum("document", []byte(docType), []byte(number))
 	}
 	return c.Refs.Sum("document row", sourceBytes(c.Source.ID), []byte(row))
 }

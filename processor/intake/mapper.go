@@ -99,7 +99,7 @@ func (m *mapper) document(f *facts) {
 	if ref := m.text(s.HolderID); ref != "" {
 		f.holderRef = m.c.Refs.Sum("holder", sourceBytes(s.ID), []byte(ref))
 	}
-	f.ref = m.c.documentRef(f, m.row)
+	f.ref = m.c.DocumentRef(f.docType, f.number, m.row)
 }
 
 // docType is the document's type, "" for one that is not served and for a fault.

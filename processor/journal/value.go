@@ -46,12 +46,12 @@ type Document struct {
 // write the mail.
 type Registration struct {
 	Meta
-	Ref        Ref // pseudonym of the row
-	AddressRef Ref // pseudonym of address and person
-	Announce   bool
-	Email      string
-	Name       string
-	Language   string
+	Ref      Ref // pseudonym of the row
+	Person   Ref // pseudonym of the person that a marriage does not change
+	Announce bool
+	Email    string
+	Name     string
+	Language string
 }
 
 // HoldMark says why a row is held, and what it is as far as that could be read.
@@ -141,7 +141,7 @@ func (d *Document) Encode() []byte {
 func (g *Registration) Encode() []byte {
 	b := appendMeta(append(make([]byte, 0, 192), valueRegistration), &g.Meta)
 	b = append(b, g.Ref[:]...)
-	b = append(b, g.AddressRef[:]...)
+	b = append(b, g.Person[:]...)
 	b = append(b, flags(g.Announce))
 	b = appendText(b, g.Email)
 	b = appendText(b, g.Name)
@@ -188,7 +188,7 @@ func DecodeValue(b []byte) (Value, error) {
 	case valueDocument:
 		v.Document = r.document()
 	case valueRegistration:
-		g := &Registration{Meta: r.meta(), Ref: r.ref(), AddressRef: r.ref()}
+		g := &Registration{Meta: r.meta(), Ref: r.ref(), Person: r.ref()}
 		g.Announce = r.byte()&1 != 0
 		g.Email, g.Name, g.Language = r.text(), r.text(), r.text()
 		v.Registration = g

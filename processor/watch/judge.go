@@ -195,7 +195,7 @@ func (d *decider) threshold(doc *document, due rules.Due) {
 		default:
 			d.decide(Notice{
 				ID:   NoticeID(d.c.Refs, event.KindExpiry, doc.Ref, doc.expires, due.Date, r.Ref),
-				Mark: AddressMark(d.c.Refs, event.KindExpiry, doc.Ref, doc.expires, due.Date, r.AddressRef),
+				Mark: AddressMark(d.c.Refs, event.KindExpiry, doc.Ref, doc.expires, due.Date, r.Address, r.Person),
 				Kind: event.KindExpiry, Document: doc.Document, To: r.Registration, Due: due, Expires: doc.expires,
 			}, open, doc.held || d.p.heldTypes[doc.Type] || r.held)
 		}
@@ -212,7 +212,7 @@ func (d *decider) announcement(r *registration) {
 	}
 	d.decide(Notice{
 		ID:   NoticeID(d.c.Refs, event.KindAnnouncement, journal.Ref{}, 0, 0, r.Ref),
-		Mark: AddressMark(d.c.Refs, event.KindAnnouncement, journal.Ref{}, 0, 0, r.AddressRef),
+		Mark: AddressMark(d.c.Refs, event.KindAnnouncement, journal.Ref{}, 0, 0, r.Address, r.Person),
 		Kind: event.KindAnnouncement, To: r.Registration,
 	}, true, r.held)
 }
@@ -226,11 +226,15 @@ func (d *decider) announcementDay(r *registration) event.Date {
 	return d.day.First + event.Date(sum%uint32(d.c.SpreadDays))
 }
 
-// decide emits or skips one notice, unless that was decided before. Emitted is final; so is what an operator skipped.
+// decide emits or skips one notice, unless that was decided before. Emitted is final; so is what an operator skipped, and
+// what another registration of the person received at the same address: the two have one mail between them, for good,
+// also when a typing error sets them apart later.
 // Another reason than the one recorded is recorded while the window is open.
 func (d *decider) decide(n Notice, open, held bool) {
-	emitted, before := d.ledger.Decided(n.ID)
-	if emitted || d.sent[n.ID] || before == event.ReasonOperator {
+	was := d.ledger.Decided(n.ID)
+	before := was.Reason
+	if was.Emitted || d.sent[n.ID] || before == event.ReasonOperator ||
+		before == event.ReasonDuplicateAddress && was.Address == n.To.Address {
 		return
 	}
 	told := d.sent[n.Mark] || d.ledger.EmittedTo(n.Mark)

@@ -66,10 +66,17 @@ type Day struct {
 
 // Ledger says what was decided before, in whatever partition or generation.
 type Ledger interface {
-	// Decided returns the decision on a notice: emitted, or skipped for a reason.
-	Decided(id journal.Ref) (emitted bool, reason string)
+	// Decided returns what was decided on a notice; the zero value is nothing yet.
+	Decided(id journal.Ref) Decision
 	// EmittedTo says whether the address behind the mark was told already.
 	EmittedTo(mark journal.Ref) bool
+}
+
+// Decision is what was decided on a notice before.
+type Decision struct {
+	Emitted bool
+	Reason  string      // why it was skipped
+	Address journal.Ref // of a skipped one: the address that the registration had
 }
 
 // Applied is the moment at which a change is applied.
@@ -186,9 +193,9 @@ func NoticeID(refs *identity.Key, kind string, doc journal.Ref, expires, due eve
 	return refs.Sum("notice", []byte(kind), doc[:], dateBytes(expires), dateBytes(due), registration[:])
 }
 
-// AddressMark is to an address what NoticeID is to a registration.
-func AddressMark(refs *identity.Key, kind string, doc journal.Ref, expires, due event.Date, address journal.Ref) journal.Ref {
-	return refs.Sum("address mark", []byte(kind), doc[:], dateBytes(expires), dateBytes(due), address[:])
+// AddressMark is to a person at an address what NoticeID is to a registration. Two people who share an address are two.
+func AddressMark(refs *identity.Key, kind string, doc journal.Ref, expires, due event.Date, address, person journal.Ref) journal.Ref {
+	return refs.Sum("address mark", []byte(kind), doc[:], dateBytes(expires), dateBytes(due), address[:], person[:])
 }
 
 func dateBytes(d event.Date) []byte {

@@ -4,8 +4,10 @@ package schema
 
 import (
 	"embed"
+	"encoding/json"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 )
 
@@ -36,4 +38,42 @@ func For(kind string) ([]byte, error) {
 		return nil, fmt.Errorf("no schema for %q: want one of %s", kind, strings.Join(Kinds(), ", "))
 	}
 	return body, nil
+}
+
+// openList begins the comment of a property whose known values stand in its examples.
+const openList = "Open list"
+
+// Strict returns the schema of a kind as a test of ours wants it, not a reader: a field that is not described, or a
+// value that an open list does not name, is an error.
+func Strict(kind string) (map[string]any, error) {
+	body, err := For(kind)
+	if err != nil {
+		return nil, err
+	}
+	var doc map[string]any
+	if err := json.Unmarshal(body, &doc); err != nil {
+		return nil, fmt.Errorf("reading the schema of %s: %w", kind, err)
+	}
+	tighten(doc)
+	return doc, nil
+}
+
+func tighten(node any) {
+	switch n := node.(type) {
+	case []any:
+		for _, v := range n {
+			tighten(v)
+		}
+	case map[string]any:
+		for _, v := range n {
+			tighten(v)
+		}
+		if _, ok := n["properties"].(map[string]any); ok {
+			n["unevaluatedProperties"] = false
+		}
+		comment, _ := n["$comment"].(string)
+		if known, ok := n["examples"].([]any); ok && strings.HasPrefix(comment, openList) {
+			n["enum"] = append(slices.Clone(known), nil) // whether null may stand here is for its type to say
+		}
+	}
 }

@@ -1,0 +1,35 @@
+package smtp
+
+import (
+	"testing"
+	"time"
+)
+
+// BenchmarkSend is the whole way of a mail on loopback: queue, letter, relay (go-smtp), delivery, commit.
+func BenchmarkSend(b *testing.B) {
+	backend := &sink{}
+	bed := newBench(b, startSink(b, backend, nil, false))
+	bed.options.Relay.CommandTimeout, bed.options.Relay.DataTimeout, bed.options.Retry.Budget = time.Minute, time.Minute, time.Minute
+	bed.options.Observer = nil
+	for n := range b.N {
+		bed.queue(sampleMail(n))
+	}
+	b.ResetTimer()
+	s := bed.mustRun(b)
+	if s.Accepted != int64(b.N) {
+		b.Fatalf("%+v", s)
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "mails/s")
+}
+
+// BenchmarkCompose is the part of it that makes a letter.
+func BenchmarkCompose(b *testing.B) {
+	c := mustComposer(b, sampleOptions())
+	m := sampleMail(1)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.compose(m, testNow); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

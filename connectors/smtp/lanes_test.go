@@ -1,0 +1,92 @@
+package smtp
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"lejarat/processor/event"
+)
+
+// Over random orders of outcomes: what may be committed is always the offset before the first record without one,
+// and what is kept is bounded by the records in hand.
+func TestLanesAgainstAModel(t *testing.T) {
+	for seed := range uint64(200) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		l := newLanes()
+		open := map[int32][]int64{}
+		next := map[int32]int64{}
+		for range 300 {
+			p := rng.Int32N(2)
+			if rng.IntN(2) == 0 || len(open[p]) == 0 {
+				r := event.Record{Topic: "q", Partition: p, Offset: next[p]}
+				if !l.add(r) || l.add(r) {
+					t.Fatalf("seed %d: add", seed)
+				}
+				open[p] = append(open[p], next[p])
+				next[p] += 1 + rng.Int64N(3)
+				continue
+			}
+			i := rng.IntN(len(open[p]))
+			before := open[p][0]
+			l.done(event.Record{Topic: "q", Partition: p, Offset: open[p][i]})
+			open[p] = slices.Delete(open[p], i, i+1)
+			tp := event.TopicPartition{Topic: "q", Partition: p}
+			got, ok := l.ready[tp]
+			switch {
+			case i == 0 && !ok, ok && len(open[p]) > 0 && got.Offset >= open[p][0], ok && i == 0 && got.Offset < before:
+				t.Fatalf("seed %d: may commit %v, open %v", seed, got.Offset, open[p])
+			}
+			if len(l.open[tp]) > 2*len(open[p])+1 {
+				t.Fatalf("seed %d: %d slots for %d records", seed, len(l.open[tp]), len(open[p]))
+			}
+		}
+	}
+}
+
+// What is remembered of deliveries is bounded by time, counted from the newest delivery.
+func TestOldDeliveriesAreForgotten(t *testing.T) {
+	s := newStanding(nil, Options{Logger: slog.New(slog.DiscardHandler)}.withDefaults())
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	id := func(day int) string { return fmt.Sprintf("%032x", day) }
+	for day := range 365 {
+		value, _ := json.Marshal(event.Delivery{ID: id(day), Status: event.DeliveryAccepted})
+		s.apply(&event.Record{Topic: "lejarat.deliveries", Key: []byte(id(day)), Value: value, Time: start.AddDate(0, 0, day)})
+	}
+	if len(s.marks) != 61 || s.mark(makeMarkID(id(304))).state != settled || s.mark(makeMarkID(id(303))).state != unsettled {
+		t.Errorf("%d remembered", len(s.marks))
+	}
+}
+
+// Our own earlier record, read back late, does not make a settled mail open again.
+func TestSettledStaysSettled(t *testing.T) {
+	s := newStanding(nil, Options{}.withDefaults())
+	id := makeMarkID("some-id")
+	s.set(id, event.Delivery{Status: event.DeliveryAccepted}, time.Now())
+	s.set(id, event.Delivery{Status: event.DeliveryInDoubt}, time.Now())
+	if s.mark(id).state != settled {
+		t.Error("open again")
+	}
+}
+
+func TestReplies(t *testing.T) {
+	for text, want := range map[string]reply{
+		"250 2.0.0 Ok: queued as 4XYZ12ab": {250, "2.0.0", "4XYZ12ab"},
+		"250 OK id=1abcDE-0001Ab-Cd":       {250, "", "1abcDE-0001Ab-Cd"},
+		"250 Ok 0102018f-4c7e-000000":      {250, "", "0102018f-4c7e-000000"},
+		"250 2.0.0 Ok":                     {250, "2.0.0", ""},
+		"250 queued for a@b.hu":            {250, "", ""},
+		"550 5.1.1 <a@b.hu>: unknown":      {550, "5.1.1", ""},
+		"550 1.2.3.4 is listed":            {550, "", ""},
+	} {
+		var m textReader
+		got, err := m.read(text)
+		if err != nil || got != want {
+			t.Errorf("%q: %+v %v", text, got, err)
+		}
+	}
+}
