@@ -35,20 +35,20 @@ const (
 
 // harness is one instance without goroutines: it steps every task in a fixed order over a model of Kafka.
 type harness struct {
-	log    *simtest.Log
-	clock  *manualClock
-	zone   *time.Location
-	cfg    Config
-	shared *state.Shared
-	ledger *Ledger
-	runs   *Runs
-	watch  []*watchTask
-	intake []*intakeTask
-	out    bytes.Buffer
-	lsn    int
-	names  map[string]string // ref → name in the script
-	starts int
-	before []string // the notifications printed so far
+	log     *simtest.Log
+	clock   *manualClock
+	zone    *time.Location
+	cfg     Config
+	shared  *state.Shared
+	ledger  *Ledger
+	runs    *Runs
+	watch   []*watchTask
+	intake  []*intakeTask
+	out     bytes.Buffer
+	lsn     int
+	names   map[string]string // ref → name in the script
+	starts  int
+	printed map[string]bool // notifications, by partition/offset
 }
 
 type manualClock struct{ now, real time.Time }
@@ -70,7 +70,7 @@ func newHarness(t *testing.T) *harness {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &harness{zone: zone, names: map[string]string{}, shared: state.NewShared(8<<20, true)}
+	h := &harness{zone: zone, names: map[string]string{}, printed: map[string]bool{}, shared: state.NewShared(8<<20, true)}
 	h.clock = &manualClock{real: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC), now: time.Date(2026, 1, 1, 12, 0, 0, 0, zone)}
 	h.log = simtest.NewLog(h.clock.Real)
 	h.cfg = Config{Log: h.log, Clock: h.clock, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Prefix: "lejarat.", Generation: 1,
@@ -363,7 +363,7 @@ func (h *harness) name(kind, row string, args map[string]string) {
 	types := map[string]string{"passport": "passport", "card": "identity_card", "licence": "driving_licence", "car": "vehicle_inspection"}
 	id := journal.SourceID(documentTopic)
 	ref := h.cfg.Intake.Refs.Sum("document row", []byte{byte(id >> 24), byte(id >> 16), byte(id >> 8), byte(id)}, []byte(row))
-	if n := args["number"]; n != "" {
+	if n := args["number"]; n != "" && n != "null" {
 		ref = h.cfg.Intake.Refs.Sum("document", []byte(types[args["type"]]), []byte(n))
 	}
 	h.names[hex.EncodeToString(ref[:])] = row
@@ -372,21 +372,17 @@ func (h *harness) name(kind, row string, args map[string]string) {
 // printNew prints the notifications that came since the last time, sorted.
 func (h *harness) printNew() {
 	var lines []string
-	all := h.log.Records("lejarat.notifications")
-	for _, r := range all {
-		lines = append(lines, h.notice(r.Value))
+	for _, r := range h.log.Records("lejarat.notifications") {
+		at := fmt.Sprintf("%d/%d", r.Partition, r.Offset)
+		if !h.printed[at] {
+			lines = append(lines, h.notice(r.Value))
+		}
+		h.printed[at] = true
 	}
 	sort.Strings(lines)
-	fresh := map[string]int{}
-	for _, l := range h.before {
-		fresh[l]--
-	}
 	for _, l := range lines {
-		if fresh[l]++; fresh[l] > 0 {
-			fmt.Fprintln(&h.out, l)
-		}
+		fmt.Fprintln(&h.out, l)
 	}
-	h.before = lines
 }
 
 func (h *harness) notice(value []byte) string {

@@ -59,26 +59,26 @@ func (t *intakeTask) seeSnapshot(last bool, at int64) {
 
 // seeTruncate: rows of one partition can be deleted in order; over several partitions nobody knows which rows came
 // before the truncate.
-func (t *intakeTask) seeTruncate(b *intakeBatch) {
+func (t *intakeTask) seeTruncate(b *intakeBatch, in *intake.Input) {
 	if t.partitions > 1 {
 		t.mark.Held = journal.SourceTruncate
 		t.cfg.Logger.Error("source is held: its table was truncated and its topic has several partitions; take a new complete snapshot",
 			"topic", t.tp.Topic, "partition", t.tp.Partition)
 		return
 	}
-	b.truncate = true
+	b.truncate = in
 }
 
 // truncate deletes every row, in transactions of bounded size. Until the last the position stays before the truncate:
 // a crash begins it again, and rows that are gone already are passed over.
-func (t *intakeTask) truncate(ctx context.Context, b *intakeBatch, offset int64) error {
+func (t *intakeTask) truncate(ctx context.Context, b *intakeBatch) error {
 	next := t.mark.Next
-	t.mark.Next = offset
+	t.mark.Next = b.truncate.Record.Offset
 	if err := t.commit(ctx, b); err != nil {
 		return err
 	}
-	at := event.Record{Topic: t.tp.Topic, Partition: t.tp.Partition, Offset: offset}
-	del := intake.Input{Change: event.Change{Op: event.Delete}, Record: &at, Now: t.cfg.Clock.Now()}
+	del := *b.truncate
+	del.Change.Op = event.Delete
 	for from := []byte{intakeRow}; from != nil; {
 		part := &intakeBatch{rows: map[string]*intake.Row{}}
 		var err error
@@ -115,7 +115,6 @@ func (t *intakeTask) truncatePart(b *intakeBatch, del *intake.Input, from []byte
 		b.records = append(b.records, out.Records...)
 		if out.Row != nil {
 			t.held += heldNow(out.Row) - heldNow(row)
-			out.Row.Order, out.Row.Committed = row.Order, row.Committed
 			b.rows[name] = out.Row
 		}
 	}

@@ -40,8 +40,8 @@ type intakeTask struct {
 type intakeBatch struct {
 	records []event.Record
 	rows    map[string]*intake.Row
-	// truncate: the last record taken empties the table.
-	truncate bool
+	// truncate is the last record taken, where it empties the table.
+	truncate *intake.Input
 }
 
 func newIntakeTask(cfg *Config, tp event.TopicPartition, partitions int32, urgent func() bool) (*intakeTask, error) {
@@ -113,8 +113,8 @@ func (t *intakeTask) step(ctx context.Context, wait time.Duration) error {
 		if err := t.take(b, &records[i]); err != nil {
 			return err
 		}
-		if b.truncate {
-			if err := t.truncate(ctx, b, records[i].Offset); err != nil {
+		if b.truncate != nil {
+			if err := t.truncate(ctx, b); err != nil {
 				return err
 			}
 			b = &intakeBatch{rows: map[string]*intake.Row{}}
@@ -170,7 +170,7 @@ func (t *intakeTask) take(b *intakeBatch, r *event.Record) error {
 		b.rows[row] = out.Row
 	}
 	if out.Truncate {
-		t.seeTruncate(b)
+		t.seeTruncate(b, &in)
 	}
 	if t.rejects.add(out.Verdict == intake.Rejected) {
 		t.mark.Held = journal.SourceRejects

@@ -238,16 +238,6 @@ func (l *Ledger) reached(ends map[event.TopicPartition]event.Span) bool {
 	return true
 }
 
-// lag is how many offsets the ledger has yet to read up to the given ends.
-func (l *Ledger) lag(ends map[event.TopicPartition]event.Span) (n int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for tp, span := range ends {
-		n += max(0, span.End-l.positions[tp])
-	}
-	return n
-}
-
 // Decided implements watch.Ledger. A store that cannot be read must never look like "not sent yet".
 func (l *Ledger) Decided(id journal.Ref) watch.Decision {
 	done, err := l.store.Has(ledgerKey(ledgerEmitted, id))

@@ -33,7 +33,6 @@ type run struct {
 	phase   phase
 	date    event.Date
 	started time.Time // clock in use
-	record  RunRecord // as it will be written next
 
 	ends     map[event.TopicPartition]event.Span // of the sources, when the barrier was taken
 	ledger   map[event.TopicPartition]event.Span
@@ -264,11 +263,11 @@ func (t *watchTask) record(state, reason, detail string) RunRecord {
 
 // missed are the records of the dates between the last complete one and this one on which nothing was fired.
 func (t *watchTask) missed() (records []event.Record) {
-	last := t.runs.lastComplete(t.tp.Partition)
-	if last == 0 {
-		return nil
+	first := t.runs.lastComplete(t.tp.Partition) + 1
+	if first == 1 {
+		first = t.runs.firstOf(t.tp.Partition) // never complete so far
 	}
-	for d := max(last+1, t.run.date-missedRecord); d < t.run.date; d++ {
+	for d := max(first, t.run.date-missedRecord); d < t.run.date; d++ {
 		before, known := t.runs.get(d, t.tp.Partition)
 		if known && before.State == RunMissed {
 			continue

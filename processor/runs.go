@@ -230,6 +230,19 @@ func (r *Runs) lastComplete(partition int32) (last event.Date) {
 	return last
 }
 
+// firstOf is the first date of which the partition said anything, event.NoExpiry for none.
+func (r *Runs) firstOf(partition int32) event.Date {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	first := event.NoExpiry
+	for k := range r.records {
+		if k.generation == r.cfg.Generation && k.partition == partition {
+			first = min(first, k.date)
+		}
+	}
+	return first
+}
+
 // missedStale says whether the partition's run of the date never took place because of a source.
 func (r *Runs) missedStale(partition int32) func(event.Date) bool {
 	return func(date event.Date) bool {

@@ -281,10 +281,6 @@ func timelineDay(day event.Date) []byte {
 	return binary.BigEndian.AppendUint32(append(make([]byte, 0, 5+identityBytes), watchTimeline), uint32(day)^1<<31)
 }
 
-func timelineDate(key []byte) event.Date {
-	return event.Date(int32(binary.BigEndian.Uint32(key[1:]) ^ 1<<31))
-}
-
 // writeControl says under the fence what this partition is worked on with. An older starter with other rules leaves
 // the newer one's word alone, and does not fire.
 func (t *watchTask) writeControl(ctx context.Context, ids map[string]string) error {

@@ -3,7 +3,6 @@ package main
 import (
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -131,6 +130,3 @@ func flag(b bool) float64 {
 	}
 	return 0
 }
-
-// runSince is for messages: how long something took, rounded for people.
-func runSince(t time.Time) string { return time.Since(t).Round(100 * time.Millisecond).String() }

@@ -35,6 +35,9 @@ type stage struct {
 	shared *state.Shared
 	log    *slog.Logger
 
+	// mix, when set, decides in which order the topics' records of a day are written.
+	mix *rand.Rand
+
 	stop    context.CancelFunc
 	running sync.WaitGroup
 	failed  chan error
@@ -200,15 +203,39 @@ func (s *stage) live(ctx context.Context) (changes []registry.Change, err error)
 	day := s.world.Day()
 	changes = s.world.Advance()
 	w := &sourceWriter{k: s.k, ctx: ctx}
+	var messages []registry.Message
 	for _, c := range changes {
 		s.oracle.Apply(c)
-		w.messages(s.enc.Change(c))
+		messages = append(messages, s.enc.Change(c)...)
 	}
+	w.messages(s.interleave(messages))
 	s.clock.set(day.At(8, 0, s.zone))
 	if err := w.flush(); err != nil {
 		return changes, err
 	}
 	return changes, s.await(ctx, func() (bool, error) { return s.engine.Joined(ctx) })
+}
+
+// interleave keeps the order within each topic, which is all that Kafka keeps, and mixes the topics.
+func (s *stage) interleave(messages []registry.Message) []registry.Message {
+	if s.mix == nil {
+		return messages
+	}
+	topics := map[string][]registry.Message{}
+	for _, m := range messages {
+		topics[m.Topic] = append(topics[m.Topic], m)
+	}
+	mixed := make([]registry.Message, 0, len(messages))
+	for len(mixed) < len(messages) {
+		names := sortedKeys(topics)
+		topic := names[s.mix.IntN(len(names))]
+		n := min(1+s.mix.IntN(20), len(topics[topic]))
+		mixed = append(mixed, topics[topic][:n]...)
+		if topics[topic] = topics[topic][n:]; len(topics[topic]) == 0 {
+			delete(topics, topic)
+		}
+	}
+	return mixed
 }
 
 // stageWait bounds every wait for the service: something hangs when it is over.

@@ -38,7 +38,8 @@ func life(o Options, days int) string {
 func TestAWorldFollowsFromItsSeed(t *testing.T) {
 	o := options(500)
 	o.Churn = 3
-	if life(o, 60) != life(o, 60) {
+	first, second := life(o, 60), life(o, 60)
+	if first != second {
 		t.Error("two worlds of one seed differ")
 	}
 	other := o

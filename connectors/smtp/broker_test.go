@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -195,6 +196,13 @@ type bench struct {
 
 // testNow is the civil time of the tests: the morning of the sample mails.
 var testNow = time.Date(2026, 2, 28, 6, 0, 5, 0, time.FixedZone("CET", 3600))
+
+// clock is a civil clock that a script may set.
+type clock struct{ at atomic.Pointer[time.Time] }
+
+func newClock() *clock           { c := &clock{}; c.set(testNow); return c }
+func (c *clock) set(t time.Time) { c.at.Store(&t) }
+func (c *clock) get() time.Time  { return *c.at.Load() }
 
 func newBench(t testing.TB, address string) *bench {
 	t.Helper()

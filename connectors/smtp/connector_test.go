@@ -166,16 +166,16 @@ func TestNotAfter(t *testing.T) {
 // Midnight passes while the relay puts the mail off, or while it is slow before the dot: it is not handed over.
 func TestMidnightPassesDuringAnAttempt(t *testing.T) {
 	for _, at := range []struct{ verb, answer string }{{"RCPT", "450 4.2.0 later"}, {"RCPT", ""}, {"DATA", ""}, {"MAIL", "421 4.3.2 bye"}, {"GREETING", ""}} {
-		now := testNow
+		now := newClock()
 		relay := startScripted(t, func(s step) string {
 			if s.verb == at.verb && s.n == 1 {
-				now = time.Date(2026, 3, 1, 0, 0, 0, 0, testNow.Location())
+				now.set(time.Date(2026, 3, 1, 0, 0, 0, 0, testNow.Location()))
 				return at.answer
 			}
 			return ""
 		})
 		b := newBench(t, relay.address())
-		b.options.Now = func() time.Time { return now }
+		b.options.Now = now.get
 		b.queue(lastDayMail(1), sampleMail(2))
 		b.mustRun(t)
 		if got := statuses(b, t, lastDayMail(1).ID); len(got) != 1 || got[0] != event.DeliveryExpired {

@@ -177,16 +177,16 @@ func TestInDoubtParked(t *testing.T) {
 
 // A notice of the last day that is in doubt is not sent again after midnight, and is not called undelivered.
 func TestInDoubtNotResentTooLate(t *testing.T) {
-	now := testNow
+	now := newClock()
 	relay := startScripted(t, func(s step) string {
 		if s.verb == "DOT" {
-			now = time.Date(2026, 3, 1, 0, 0, 0, 0, testNow.Location())
+			now.set(time.Date(2026, 3, 1, 0, 0, 0, 0, testNow.Location()))
 			return drop
 		}
 		return ""
 	})
 	b := newBench(t, relay.address())
-	b.options.Now = func() time.Time { return now }
+	b.options.Now = now.get
 	b.queue(lastDayMail(1))
 	b.mustRun(t)
 	last := lastDelivery(b, t, lastDayMail(1).ID)

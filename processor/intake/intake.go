@@ -165,8 +165,7 @@ func (c *Core) upsert(in *Input, old *Row) Output {
 	}
 	next := &Row{Meta: c.meta(in, old), IDs: f.places}
 	next.Content, next.Facts, next.On, next.Address = f.content, f.facts, f.on, f.address
-	known := old != nil && !old.Deleted && old.Seen
-	next.Seen = true
+	known := old.known()
 	next.Effective = effective(f, in, old, known)
 	if known && old.Hold == journal.HoldNone && old.Content == next.Content && old.samePlaces(next) {
 		return c.unchanged(in, old)
@@ -239,8 +238,8 @@ func (c *Core) remove(in *Input, old *Row) Output {
 	}
 	next := &Row{Meta: c.meta(in, old)}
 	next.Deleted = true
-	if tombstone {
-		next.Order, next.Committed = old.Order, old.Committed
+	if tombstone || next.Order == 0 {
+		next.Order, next.Committed = old.Order, max(old.Committed, next.Committed)
 	}
 	out := Output{Row: next, Verdict: Applied}
 	c.retractOthers(&out, in.Change.Row, old, next)

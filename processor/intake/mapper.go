@@ -172,18 +172,19 @@ func (m *mapper) holder() (h identity.Holder, readable bool) {
 }
 
 func (m *mapper) birthDate() string {
-	for _, column := range m.c.Source.Holder[identity.BirthDate] {
-		v, ok := m.value(column)
-		if !ok {
-			return ""
-		}
-		if v.Date == event.NoExpiry {
-			m.fault(column, "a date of birth cannot be infinite")
-			return ""
-		}
-		return v.Date.String()
+	columns := m.c.Source.Holder[identity.BirthDate]
+	if len(columns) == 0 {
+		return ""
 	}
-	return ""
+	v, ok := m.value(columns[0])
+	switch {
+	case !ok:
+		return ""
+	case v.Date == event.NoExpiry:
+		m.fault(columns[0], "a date of birth cannot be infinite")
+		return ""
+	}
+	return v.Date.String()
 }
 
 // suppressions tells the mail connector what must not be handed over any more, and lifts what no longer holds.

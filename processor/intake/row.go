@@ -12,7 +12,6 @@ import (
 type Row struct {
 	journal.Meta
 	Hold journal.HoldReason
-	Seen bool // its facts were written at least once since it was created
 	IDs  []Place
 }
 
@@ -22,6 +21,9 @@ type Place struct {
 	Fingerprint journal.Fingerprint
 	Offset      int64 // source offset of the record that last wrote here
 }
+
+// known says whether the row's facts were read at least once since it was created.
+func (r *Row) known() bool { return r != nil && !r.Deleted && r.Content != 0 }
 
 func (r *Row) has(p *Place) bool {
 	for i := range r.IDs {
@@ -62,9 +64,7 @@ func Restore(r *Row, key *journal.RowKey, v *journal.Value, retraction *journal.
 	case v.Hold != nil && newer:
 		r.Hold = v.Hold.Reason
 	case v.Hold == nil && newer:
-		r.Seen, r.Hold = true, journal.HoldNone
-	case v.Hold == nil:
-		r.Seen = true // the facts behind a newer hold
+		r.Hold = journal.HoldNone
 	}
 }
 
@@ -89,7 +89,7 @@ func (r *Row) restoreRetraction(key *journal.RowKey, m *journal.Meta) {
 		hold := r.Hold
 		r.Meta = *m
 		if m.Deleted {
-			r.Seen, r.IDs, hold = false, nil, journal.HoldNone
+			r.IDs, hold = nil, journal.HoldNone
 		}
 		r.Hold = hold
 	}
@@ -112,7 +112,7 @@ func (r *Row) Encode() []byte {
 	meta := journal.EncodeMeta(&r.Meta)
 	b := binary.AppendUvarint(make([]byte, 0, len(meta)+8+len(r.IDs)*24), uint64(len(meta)))
 	b = append(b, meta...)
-	b = append(b, byte(r.Hold), seenByte(r.Seen))
+	b = append(b, byte(r.Hold))
 	for i := range r.IDs {
 		p := &r.IDs[i]
 		b = append(append(b, byte(p.List)), p.Fingerprint[:]...)
@@ -121,17 +121,10 @@ func (r *Row) Encode() []byte {
 	return b
 }
 
-func seenByte(seen bool) byte {
-	if seen {
-		return 1
-	}
-	return 0
-}
-
 // DecodeRow reads what Encode wrote.
 func DecodeRow(b []byte) (*Row, error) {
 	n, k := binary.Uvarint(b)
-	if k <= 0 || n > uint64(len(b)-k) || len(b) < k+int(n)+2 {
+	if k <= 0 || n > uint64(len(b)-k) || len(b) < k+int(n)+1 {
 		return nil, fmt.Errorf("reading a row of the intake store: %w", journal.ErrFormat)
 	}
 	meta, err := journal.DecodeMeta(b[k : k+int(n)])
@@ -139,8 +132,8 @@ func DecodeRow(b []byte) (*Row, error) {
 		return nil, err
 	}
 	b = b[k+int(n):]
-	r := &Row{Meta: meta, Hold: journal.HoldReason(b[0]), Seen: b[1] != 0}
-	for b = b[2:]; len(b) > 0; {
+	r := &Row{Meta: meta, Hold: journal.HoldReason(b[0])}
+	for b = b[1:]; len(b) > 0; {
 		if len(b) < 18 {
 			return nil, fmt.Errorf("reading a row of the intake store: %w", journal.ErrFormat)
 		}

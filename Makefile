@@ -1,0 +1,55 @@
+# Everyday commands of lejarat. `make help` lists them.
+SHELL := bash
+.DEFAULT_GOAL := help
+BIN := bin/lejarat
+ARGS ?=
+SEED ?= 1
+N ?= 1
+PEOPLE ?= 5000
+DAYS ?= 365
+FUZZTIME ?= 30s
+
+.PHONY: help build run test check fmt bench sim integration stack stack-stop fuzz
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+build: ## build bin/lejarat
+	go build -trimpath -o $(BIN) ./cmd/lejarat
+
+run: build ## the main job on an embedded broker: half a year of an invented registry (ARGS="--people 10000 --seed 7")
+	$(BIN) demo $(ARGS)
+
+test: ## all tests that need nothing but Go
+	go test -timeout 10m ./...
+
+check: ## format, vet, staticcheck, race detector, tidy modules, clean tree
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go vet ./...
+	go vet -tags integration ./deploy/...
+	go tool staticcheck ./...
+	go mod tidy -diff
+	LEJARAT_ORACLE_SEEDS=1 LEJARAT_ORACLE_PEOPLE=1000 LEJARAT_ORACLE_DAYS=40 go test -race -short -timeout 15m ./...
+	@test -z "$$(git status --porcelain)" || { echo "the tree is not clean:"; git status --short; exit 1; }
+
+bench: ## micro-benchmarks and the whole pipeline on the embedded broker
+	go test -run '^$$' -bench . -benchmem ./...
+
+sim: ## the oracle's comparison for one seed and more (SEED=7 N=3 PEOPLE=5000 DAYS=365)
+	LEJARAT_ORACLE_SEED=$(SEED) LEJARAT_ORACLE_SEEDS=$(N) LEJARAT_ORACLE_PEOPLE=$(PEOPLE) LEJARAT_ORACLE_DAYS=$(DAYS) \
+	go test -count=1 -timeout 60m -v -run TestOracle ./cmd/lejarat
+
+stack: ## start PostgreSQL, Kafka, Connect with Debezium, and Postfix, natively
+	deploy/stack/start
+
+stack-stop: ## stop what make stack started
+	deploy/stack/stop
+
+integration: ## a row changed in PostgreSQL becomes a mail in Postfix: the real stack from end to end
+	deploy/stack/start
+	. /dev/stdin <<<"$$(deploy/stack/env)"; go test -tags integration -count=1 -timeout 20m -v ./deploy/integration/...
+	deploy/stack/stop
+
+fuzz: ## every decoder, FUZZTIME each
+	@go list ./... | while read p; do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	  echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -parallel 2 $$p || exit 1; done; done

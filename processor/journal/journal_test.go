@@ -1,0 +1,158 @@
+package journal
+
+import (
+	"bytes"
+	"cmp"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"lejarat/processor/event"
+	"lejarat/processor/identity"
+)
+
+func genRef(t *rapid.T, label string) (r Ref) {
+	if rapid.Bool().Draw(t, label+" set") {
+		copy(r[:], rapid.SliceOfN(rapid.Byte(), len(r), len(r)).Draw(t, label))
+	}
+	return r
+}
+
+func genMeta(t *rapid.T) Meta {
+	return Meta{Partition: rapid.Int32Min(0).Draw(t, "partition"), Offset: rapid.Int64Min(0).Draw(t, "offset"), Order: rapid.Uint64().Draw(t, "order"),
+		Committed: rapid.Int64().Draw(t, "committed"), Content: rapid.Uint64().Draw(t, "content"), Facts: rapid.Uint64().Draw(t, "facts"),
+		Effective: rapid.OneOf(rapid.Just(SinceBefore), rapid.Int64()).Draw(t, "effective"), Moved: rapid.Int64().Draw(t, "moved"),
+		Deleted: rapid.Bool().Draw(t, "deleted"), On: rapid.Bool().Draw(t, "on"), Address: genRef(t, "address")}
+}
+
+func genValue(t *rapid.T) (Value, []byte) {
+	switch rapid.IntRange(0, 2).Draw(t, "kind") {
+	case 0:
+		d := &Document{Meta: genMeta(t), Type: rapid.String().Draw(t, "type"), Ref: genRef(t, "ref"), Masked: rapid.String().Draw(t, "masked"),
+			Valid: rapid.Bool().Draw(t, "valid"), Expires: event.Date(rapid.Int32().Draw(t, "expires")), Holder: genRef(t, "holder")}
+		return Value{Document: d}, d.Encode()
+	case 1:
+		g := &Registration{Meta: genMeta(t), Ref: genRef(t, "ref"), Announce: rapid.Bool().Draw(t, "announce"), Email: rapid.String().Draw(t, "email"),
+			Name: rapid.String().Draw(t, "name"), Language: rapid.String().Draw(t, "language")}
+		return Value{Registration: g}, g.Encode()
+	}
+	h := &HoldMark{Meta: genMeta(t), Reason: HoldReason(rapid.Byte().Draw(t, "reason")), Type: rapid.String().Draw(t, "type")}
+	return Value{Hold: h}, h.Encode()
+}
+
+// TestValuesReadBack: what is written is what is read, and nothing shorter or longer is taken for it.
+func TestValuesReadBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v, b := genValue(t)
+		got, err := DecodeValue(b)
+		if err != nil || !gocmp.Equal(got, v) {
+			t.Fatalf("%v: %s", err, gocmp.Diff(v, got))
+		}
+		if _, err := DecodeValue(b[:rapid.IntRange(0, len(b)-1).Draw(t, "cut")]); err == nil {
+			t.Fatal("a cut value was read")
+		}
+		if _, err := DecodeValue(append(b, 0)); err == nil {
+			t.Fatal("a value with a tail was read")
+		}
+		m, err := DecodeMeta(EncodeMeta(got.Meta()))
+		if err != nil || m != *v.Meta() {
+			t.Fatalf("meta: %v: %s", err, gocmp.Diff(*v.Meta(), m))
+		}
+	})
+}
+
+func TestWatermarksReadBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := func(label string) int64 { return rapid.Int64().Draw(t, label) }
+		w := Watermark{Next: n("next"), Snapshot: n("snapshot"), SnapshotEnded: n("ended"), Committed: n("committed"), Heartbeat: n("heartbeat"),
+			Delayed: n("delayed"), Held: SourceHold(rapid.Byte().Draw(t, "held"))}
+		if got, err := DecodeWatermark(w.Encode()); err != nil || got != w {
+			t.Fatalf("%v: %s", err, gocmp.Diff(w, got))
+		}
+	})
+}
+
+func genKey(t *rapid.T, label string) RowKey {
+	// Few values of each part, so that equal heads are common.
+	return RowKey{Fingerprint: Fingerprint{15: rapid.ByteMax(2).Draw(t, label+" fingerprint")}, List: identity.List(rapid.ByteMax(2).Draw(t, label+" list")),
+		Kind: Kind(rapid.ByteMax(1).Draw(t, label+" kind")), Source: rapid.Uint32Max(300).Draw(t, label+" source"), Row: rapid.String().Draw(t, label+" row")}
+}
+
+// TestRowKeysKeepTheirOrder: keys read back, and sort by fingerprint, list, kind, source and row: all rows of an identity
+// stand together.
+func TestRowKeysKeepTheirOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := genKey(t, "a"), genKey(t, "b")
+		if got, err := ParseKey(a.Encode()); err != nil || got != (Key{Row: a}) {
+			t.Fatalf("%v: %+v", err, got)
+		}
+		want := cmp.Or(bytes.Compare(a.Fingerprint[:], b.Fingerprint[:]), cmp.Compare(a.List, b.List), cmp.Compare(a.Kind, b.Kind),
+			cmp.Compare(a.Source, b.Source), cmp.Compare(a.Row, b.Row))
+		if got := bytes.Compare(a.Encode(), b.Encode()); got != want {
+			t.Fatalf("keys compare %d, parts %d", got, want)
+		}
+	})
+}
+
+// TestKeysOfEachKind: the kinds of key are told apart, whatever their parts.
+func TestKeysOfEachKind(t *testing.T) {
+	if k, err := ParseKey(ControlKey()); err != nil || !k.Control {
+		t.Errorf("control key: %+v, %v", k, err)
+	}
+	want := Key{Watermark: true, Source: 0x02000000, Partition: 7}
+	if k, err := ParseKey(WatermarkKey(want.Source, want.Partition)); err != nil || k != want {
+		t.Errorf("watermark key: %+v, %v", k, err)
+	}
+	for _, b := range [][]byte{nil, {}, {0, 0}, {1}, {2}, {3}, make([]byte, 9)} {
+		if k, err := ParseKey(b); err == nil {
+			t.Errorf("%x was read as %+v", b, k)
+		}
+	}
+}
+
+// TestPartitionsStayInRange: one identity is always in one partition.
+func TestPartitionsStayInRange(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		fp := Fingerprint(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "fingerprint"))
+		n := rapid.Int32Range(1, 1000).Draw(t, "partitions")
+		if p := Partition(&fp, n); p < 0 || p >= n {
+			t.Fatalf("partition %d of %d", p, n)
+		}
+	})
+}
+
+func FuzzDecode(f *testing.F) {
+	d := Document{Type: "passport", Meta: Meta{Effective: SinceBefore}}
+	w := Watermark{Next: 5}
+	k := RowKey{Row: "1"}
+	for _, b := range [][]byte{d.Encode(), (&Registration{Email: "a@b"}).Encode(), (&HoldMark{Reason: HoldRejected}).Encode(), w.Encode(), k.Encode()} {
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if v, err := DecodeValue(b); err == nil {
+			again, err := DecodeValue(encode(&v))
+			if err != nil || !gocmp.Equal(v, again) {
+				t.Fatalf("value: %v: %s", err, gocmp.Diff(v, again))
+			}
+		}
+		if w, err := DecodeWatermark(b); err == nil {
+			if again, err := DecodeWatermark(w.Encode()); err != nil || again != w {
+				t.Fatalf("watermark: %v: %+v", err, again)
+			}
+		}
+		if k, err := ParseKey(b); err == nil && !k.Control && !k.Watermark && !bytes.Equal(k.Row.Encode(), b) {
+			t.Fatalf("key %x became %x", b, k.Row.Encode())
+		}
+	})
+}
+
+func encode(v *Value) []byte {
+	switch {
+	case v.Document != nil:
+		return v.Document.Encode()
+	case v.Registration != nil:
+		return v.Registration.Encode()
+	}
+	return v.Hold.Encode()
+}
