@@ -1,8 +1,6 @@
 package processor
 
 import (
-	"encoding/json"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -95,45 +93,4 @@ func (d *testDecoder) value(c event.Column, s string) event.Value {
 		return event.Value{State: event.Unreadable, Reason: "not a date"}
 	}
 	return event.Value{Date: date, Time: date.At(0, 0, d.zone)}
-}
-
-// printTopic prints the values of a topic in a form for people.
-func (h *harness) printTopic(name string) {
-	var lines []string
-	for _, r := range h.log.Records("lejarat." + name) {
-		switch name {
-		case "rejects":
-			var v event.Rejected
-			if err := json.Unmarshal(r.Value, &v); err != nil {
-				lines = append(lines, err.Error())
-				continue
-			}
-			column := ""
-			if v.Column != nil {
-				column = " column " + *v.Column
-			}
-			lines = append(lines, fmt.Sprintf("%s/%d/%d%s: %s", v.Topic, v.Partition, v.Offset, column, v.Reason))
-		case "suppressions":
-			ref, reason, _ := strings.Cut(string(r.Key), "/")
-			state := "on"
-			if r.Value == nil {
-				state = "lifted"
-			}
-			lines = append(lines, h.names[ref]+" "+reason+" "+state)
-		case "mail-sink":
-			var m event.Mail
-			if err := json.Unmarshal(r.Value, &m); err != nil {
-				lines = append(lines, err.Error())
-				continue
-			}
-			line := fmt.Sprintf("%s %s <%s> %s not after %s", m.Kind, m.To.Name, m.To.Email, m.Language, m.NotAfter)
-			if m.Document != nil {
-				line += fmt.Sprintf(" %s %s days left %d", m.Document.Type, m.Document.NumberMasked, *m.DaysLeft)
-			}
-			lines = append(lines, line)
-		}
-	}
-	for _, l := range lines {
-		fmt.Fprintln(&h.out, l)
-	}
 }

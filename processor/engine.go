@@ -52,7 +52,8 @@ const (
 // New checks that the topics fit the configuration, before anything is written, and opens what the instance shares.
 func New(ctx context.Context, cfg Config) (*Engine, error) {
 	e := &Engine{cfg: cfg, intake: map[event.TopicPartition]*handle{}, watch: map[event.TopicPartition]*handle{},
-		inputs: map[string]int32{}, rejoin: map[string]chan struct{}{}}
+		inputs: map[string]int32{}, rejoin: map[string]chan struct{}{
+			cfg.watchGroup(): make(chan struct{}, 1), cfg.intakeGroup(): make(chan struct{}, 1)}}
 	if err := e.preflight(ctx); err != nil {
 		return nil, err
 	}
@@ -129,8 +130,7 @@ func harmful(err error) bool {
 // membership may fence again, or two owners would fence each other for ever.
 func (e *Engine) member(ctx context.Context, wg *sync.WaitGroup, group string, topics []string,
 	tasks map[event.TopicPartition]*handle, start func(context.Context, []event.TopicPartition)) {
-	fenced := make(chan struct{}, 1)
-	e.rejoin[group] = fenced
+	fenced := e.rejoin[group]
 	wg.Go(func() {
 		for ctx.Err() == nil {
 			m, err := e.cfg.Log.Join(ctx, group, topics, event.Assignment{

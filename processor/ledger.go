@@ -61,12 +61,13 @@ func (l *Ledger) open(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if at > span.End || at != 0 && at < span.Start {
-			return fmt.Errorf("reading %s/%d: the ledger stands at offset %d, the topic holds %d to %d: the topic was purged or made anew, "+
-				"and without it people would be mailed again: restore the topic, or delete the state directory if this is a new installation",
-				tp.Topic, tp.Partition, at, span.Start, span.End)
+		// Compaction leaves the start where it is; only a purge, retention or another topic of the name does not.
+		if at > span.End || span.Start > 0 {
+			return refuse("%s/%d holds offsets %d to %d, the ledger stands at %d: records were deleted from the topic, or it was made anew; "+
+				"without them people would be mailed again: restore the topic, and check its cleanup.policy (lejarat topics verify)",
+				tp.Topic, tp.Partition, span.Start, span.End, at)
 		}
-		l.positions[tp] = max(at, span.Start)
+		l.positions[tp] = at
 	}
 	l.reader, err = l.cfg.Log.Read(ctx, l.positions)
 	return err

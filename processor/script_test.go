@@ -223,34 +223,3 @@ func testValue(column string, args map[string]string) string {
 	}
 	return "null"
 }
-
-func (h *harness) printRuns(date string) {
-	d, err := event.ParseDate(date)
-	if err != nil {
-		fmt.Fprintln(&h.out, err)
-		return
-	}
-	for p := int32(0); p < h.cfg.Partitions; p++ {
-		if v, ok := h.runs.get(d, p); ok {
-			fmt.Fprintln(&h.out, strings.TrimSpace(fmt.Sprintf("%d %s %s %s", p, v.State, v.Reason, v.Detail)))
-		}
-	}
-}
-
-func (h *harness) printCounts(date string) {
-	d, err := event.ParseDate(date)
-	if err != nil {
-		fmt.Fprintln(&h.out, err)
-		return
-	}
-	sum := map[string]int{}
-	for p := int32(0); p < h.cfg.Partitions; p++ {
-		v, _ := h.runs.get(d, p)
-		for _, c := range v.Counts {
-			sum[strings.TrimSpace(strings.Join(strings.Fields(fmt.Sprintf("%s %s %s %s %s", c.Kind, c.Type, c.Threshold, c.Decision, c.Reason)), " "))] += c.Number
-		}
-	}
-	for _, k := range sortedKeys(sum) {
-		fmt.Fprintf(&h.out, "%s: %d\n", k, sum[k])
-	}
-}

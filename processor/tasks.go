@@ -39,6 +39,13 @@ func (e *Engine) runWatch(ctx context.Context, name string, tp event.TopicPartit
 	return nil
 }
 
+// restores names the progress that the task shares with others.
+func (h *handle) restores(p *Progress) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.progress = p
+}
+
 // publishWatch shows the engine how far the sources are joined.
 func (h *handle) publishWatch(t *watchTask) {
 	h.mu.Lock()
@@ -90,7 +97,7 @@ func (e *Engine) restoreTogether(ctx context.Context, handles map[event.TopicPar
 			close(ready[tp]) // the task's own attempt meets the error again, and reports it
 			continue
 		}
-		h.progress = progress
+		h.restores(progress)
 		tasks = append(tasks, t)
 	}
 	both, cancel := context.WithCancel(ctx)

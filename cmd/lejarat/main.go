@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 	_ "time/tzdata" // Europe/Budapest must be known on any machine
@@ -54,9 +55,8 @@ func exitStatus(err error) int {
 	}
 	fmt.Fprintln(os.Stderr, "lejarat:", err)
 	var wrong usageError
-	var faults config.Faults
 	var refused *processor.Refused
-	if errors.As(err, &wrong) || errors.As(err, &faults) || errors.As(err, &refused) {
+	if errors.As(err, &wrong) || errors.As(err, &refused) || strings.HasPrefix(err.Error(), "unknown command") {
 		return exitUsage
 	}
 	return exitFailed
@@ -101,4 +101,10 @@ func wrongUse(c *cobra.Command) {
 	}
 }
 
-func (o *options) load() (*config.Config, error) { return config.Load(o.config, os.Environ()) }
+func (o *options) load() (*config.Config, error) {
+	cfg, err := config.Load(o.config, os.Environ())
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return cfg, nil
+}

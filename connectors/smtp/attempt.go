@@ -196,8 +196,9 @@ func (r *run) doubt(j *job, res result) (next, error) {
 		return gone, err
 	}
 	r.options.Observer(j.outcome(event.DeliveryInDoubt, "", res))
-	j.due = time.Now().Add(j.pause.next())
-	return later, nil
+	// A pause, and this mail again before any other: a relay that has stopped answering must not get one mail after
+	// another into doubt.
+	return gone, fmt.Errorf("handing a mail to the relay %s: %w", r.options.Relay.Address, res)
 }
 
 // end settles a job: recorded first, then counted and let go. What was once in doubt is never called undelivered.

@@ -86,12 +86,10 @@ func (r *Row) restorePlace(key *journal.RowKey, offset int64) {
 
 func (r *Row) restoreRetraction(key *journal.RowKey, m *journal.Meta) {
 	if m.Offset > r.Offset || m.Deleted && m.Offset >= r.Offset {
-		hold := r.Hold
-		r.Meta = *m
+		r.Meta, r.Hold = *m, journal.HoldNone // an upsert or a delete: either ends a hold
 		if m.Deleted {
-			r.IDs, hold = nil, journal.HoldNone
+			r.IDs = nil
 		}
-		r.Hold = hold
 	}
 	if key.Kind == journal.Hold {
 		if m.Offset >= r.Offset {

@@ -1,0 +1,257 @@
+package smtp
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"lejarat/processor/event"
+)
+
+// The relay stays away: an error after the budget, everything still queued, nothing lost.
+func TestOnceWithoutARelay(t *testing.T) {
+	relay := startScripted(t, allFine)
+	relay.Close()
+	b := newBench(t, relay.address())
+	b.queue(sampleMail(1), sampleMail(2))
+	s, err := b.run(t)
+	if err == nil || s.Left != 2 || !strings.Contains(err.Error(), "2 mails stay queued") || !strings.Contains(err.Error(), "connection refused") {
+		t.Fatalf("%v %+v", err, s)
+	}
+	checkNoPersonalData(t, b, err)
+	back := startScripted(t, allFine)
+	b.options.Relay.Address = back.address()
+	if s := b.mustRun(t); s.Accepted != 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A run with once ends although new mails keep coming.
+func TestOnceEndsOnABusyQueue(t *testing.T) {
+	var b *bench
+	relay := startScripted(t, func(s step) string {
+		if s.verb == "DOT" && s.n < 2000 {
+			b.queue(sampleMail(1000 + s.n))
+		}
+		return ""
+	})
+	b = newBench(t, relay.address())
+	b.queue(sampleMail(1), sampleMail(2))
+	s, err := b.run(t)
+	if err != nil || s.Accepted < 2 || s.Accepted > 10 {
+		t.Errorf("%v %+v", err, s)
+	}
+}
+
+func TestOnceOnAnEmptyQueue(t *testing.T) {
+	b := newBench(t, "127.0.0.1:1")
+	if s := b.mustRun(t); s != (Summary{}) {
+		t.Errorf("%+v", s)
+	}
+}
+
+// Nothing more is sent while an outcome cannot be recorded, and what stays unrecorded is an error.
+func TestOutcomeThatCannotBeRecorded(t *testing.T) {
+	relay := startScripted(t, allFine)
+	b := newBench(t, relay.address())
+	failures := 3
+	b.produceErr = func() error {
+		if failures--; failures >= 0 {
+			return errors.New("not enough replicas")
+		}
+		return nil
+	}
+	b.queue(sampleMail(1), sampleMail(2))
+	if s := b.mustRun(t); s.Accepted != 2 || len(relay.received()) != 2 {
+		t.Errorf("%+v, %d messages", s, len(relay.received()))
+	}
+	b.queue(sampleMail(3), sampleMail(4))
+	b.produceErr = func() error { return errors.New("not enough replicas") }
+	s, err := b.run(t)
+	if !errors.Is(err, errUnrecorded) || s.Left != 2 || len(relay.received()) != 3 {
+		t.Errorf("%v %+v, %d messages", err, s, len(relay.received()))
+	}
+}
+
+func TestTopicsThatDoNotExist(t *testing.T) {
+	b := newBench(t, "127.0.0.1:1")
+	c, err := New(b.options, b.join(), noTopics{b.broker})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Run(t.Context(), false); !errors.Is(err, event.ErrTopic) {
+		t.Errorf("%v", err)
+	}
+}
+
+type noTopics struct{ *broker }
+
+func (noTopics) Spans(context.Context, ...string) (map[event.TopicPartition]event.Span, error) {
+	return nil, event.ErrTopic
+}
+
+// A service told to stop ends the mail under way, records and commits it, and leaves the rest queued.
+func TestStopWhileSending(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	relay := startScripted(t, func(s step) string {
+		if s.verb == "DOT" && s.n == 2 {
+			stop()
+			time.Sleep(50 * time.Millisecond)
+		}
+		return ""
+	})
+	b := newBench(t, relay.address())
+	b.queue(sampleMail(1), sampleMail(2), sampleMail(3))
+	c, err := New(b.options, b.join(), b.broker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := c.Run(ctx, false); err != nil || s.Accepted != 2 || s.Left != 1 {
+		t.Errorf("%v %+v", err, s)
+	}
+	if s := b.mustRun(t); s.Accepted != 1 || s.Skipped != 0 || len(relay.received()) != 3 {
+		t.Errorf("after the restart: %+v, %d messages", s, len(relay.received()))
+	}
+}
+
+// An answer that does not come in the time given for stopping leaves the mail in doubt, recorded.
+func TestStopWhileTheRelayIsSilent(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	relay := startScripted(t, func(s step) string {
+		if s.verb == "DOT" {
+			stop()
+			return silent
+		}
+		return ""
+	})
+	b := newBench(t, relay.address())
+	b.options.Relay.DataTimeout, b.options.Limits.Drain = time.Minute, 50*time.Millisecond
+	b.queue(sampleMail(1))
+	c, err := New(b.options, b.join(), b.broker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Run(ctx, false)
+	if got := statuses(b, t, sampleMail(1).ID); err != nil || s.InDoubt != 1 || s.Left != 1 || len(got) != 1 || got[0] != event.DeliveryInDoubt {
+		t.Errorf("%v %+v %v", err, s, got)
+	}
+}
+
+// A service goes on with what comes later, and sends over the connection it has.
+func TestServiceGoesOn(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var b *bench
+	relay := startScripted(t, func(s step) string {
+		if s.verb == "DOT" && s.n < 3 {
+			time.AfterFunc(20*time.Millisecond, func() { b.queue(sampleMail(s.n + 1)) })
+		} else if s.verb == "DOT" {
+			stop()
+		}
+		return ""
+	})
+	b = newBench(t, relay.address())
+	b.queue(sampleMail(1))
+	c, err := New(b.options, b.join(), b.broker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := c.Run(ctx, false); err != nil || s.Accepted != 3 || s.Left != 0 || relay.connections() != 1 {
+		t.Errorf("%v %+v over %d connections", err, s, relay.connections())
+	}
+}
+
+// A partition that goes away and comes back delivers a mail once more while it is held for a retry: it goes out once.
+func TestQueueRewindsWhileAMailWaits(t *testing.T) {
+	var b *bench
+	var m *member
+	relay := startScripted(t, func(s step) string {
+		if s.verb == "RCPT" && s.n < 3 {
+			b.mu.Lock()
+			m.at[event.TopicPartition{Topic: "lejarat.mail-sink"}] = 0
+			b.mu.Unlock()
+			return "450 4.2.0 later"
+		}
+		return ""
+	})
+	b = newBench(t, relay.address())
+	b.queue(sampleMail(1), sampleMail(2))
+	m = b.join()
+	c, err := New(b.options, m, b.broker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := c.Run(t.Context(), true); err != nil || s.Accepted != 2 || s.Left != 0 || len(relay.received()) != 2 {
+		t.Errorf("%v %+v, %d messages", err, s, len(relay.received()))
+	}
+}
+
+// Brokers that fail for a while delay mails and lose none; suppressions read before are still known.
+func TestBrokersFailForAWhile(t *testing.T) {
+	relay := startScripted(t, allFine)
+	b := newBench(t, relay.address())
+	b.put("suppressions", "reg-2/operator", event.Suppression{})
+	for n := range 20 {
+		b.queue(sampleMail(n))
+	}
+	c, err := New(b.options, &shakyQueue{b.join(), 0}, &shakyTopics{b.broker, 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := c.Run(t.Context(), true); err != nil || s.Accepted != 19 || s.Suppressed != 1 || s.Left != 0 || len(relay.received()) != 19 {
+		t.Errorf("%v %+v, %d messages", err, s, len(relay.received()))
+	}
+	if !strings.Contains(b.log.String(), "sending waits") || !strings.Contains(b.log.String(), "sending goes on") {
+		t.Errorf("log: %s", b.log.String())
+	}
+}
+
+var errShaky = errors.New("broker not available")
+
+type shakyQueue struct {
+	*member
+	n int
+}
+
+func (q *shakyQueue) Poll(ctx context.Context, max int, wait time.Duration) ([]event.Record, error) {
+	if q.n++; q.n%2 == 1 {
+		return nil, errShaky
+	}
+	return q.member.Poll(ctx, min(max, 3), wait)
+}
+
+func (q *shakyQueue) Commit(ctx context.Context, records []event.Record) error {
+	if q.n++; q.n%3 == 0 {
+		return errShaky
+	}
+	return q.member.Commit(ctx, records)
+}
+
+type shakyTopics struct {
+	*broker
+	n int
+}
+
+func (s *shakyTopics) fails() bool { s.n++; return s.n%5 == 0 }
+
+func (s *shakyTopics) Read(ctx context.Context, from map[event.TopicPartition]int64) (event.Reader, error) {
+	if s.fails() {
+		return nil, errShaky
+	}
+	r, err := s.broker.Read(ctx, from)
+	return &shakyReader{r, s}, err
+}
+
+type shakyReader struct {
+	event.Reader
+	topics *shakyTopics
+}
+
+func (r *shakyReader) Poll(ctx context.Context, max int, wait time.Duration) ([]event.Record, error) {
+	if r.topics.fails() {
+		return nil, event.ErrRange
+	}
+	return r.Reader.Poll(ctx, max, wait)
+}
