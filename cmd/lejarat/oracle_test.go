@@ -18,7 +18,8 @@ import (
 )
 
 // TestOracle plays an invented registry's life on the embedded broker and compares, day by day, what the service decided
-// with what the oracle, which shares no code with it, says is owed. The two sources arrive in a random interleaving.
+// with what the oracle, which shares no code with it, says is owed. The two sources arrive in a random interleaving, and the
+// processor is restarted now and then, with its state and without.
 // LEJARAT_ORACLE_SEED, _SEEDS, _DAYS and _PEOPLE change the size.
 func TestOracle(t *testing.T) {
 	first := uint64(sizeFrom("SEED", 1))
@@ -34,11 +35,15 @@ func sizeFrom(name string, normal int) int {
 	return normal
 }
 
+// restartDays is how many days pass on average between restarts of the processor, every other time without its state.
+const restartDays = 40
+
 func playYear(t *testing.T, seed uint64) {
 	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 	defer cancel()
-	s, err := openStage(ctx, stageOptions{Seed: seed, People: sizeFrom("PEOPLE", 5000), Start: event.NewDate(2031, 1, 10), Churn: 3,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	o := stageOptions{Seed: seed, People: sizeFrom("PEOPLE", 5000), Start: event.NewDate(2031, 1, 10), Churn: 3,
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	s, err := openStage(ctx, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,6 +64,13 @@ func playYear(t *testing.T, seed uint64) {
 		}
 		if _, err := s.live(ctx); err != nil {
 			t.Fatal(err)
+		}
+		if s.mix.IntN(restartDays) == 0 {
+			lose := s.mix.IntN(2) == 0
+			t.Logf("%s: restart, state lost: %v", day, lose)
+			if err := s.restart(ctx, o, lose); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	t.Logf("%d decisions compared, %d of them emitted", len(j.owed), j.emitted)

@@ -136,7 +136,9 @@ func inventedKey(seed uint64, which uint64) string {
 
 // start runs the processor and, with a relay, the connector.
 func (s *stage) start(ctx context.Context, o stageOptions) error {
-	s.shared = state.NewShared(64<<20, true)
+	if s.shared == nil {
+		s.shared = state.NewShared(stageCache, true)
+	}
 	ec, err := engineConfig(s.cfg, s.k, s.clock, s.log, nil, s.shared)
 	if err != nil {
 		return err
@@ -170,6 +172,20 @@ func (s *stage) start(ctx context.Context, o stageOptions) error {
 		s.report(err)
 	})
 	return nil
+}
+
+// stageCache is the block cache of the stage's stores.
+const stageCache = 64 << 20
+
+// restart ends the processor and starts it again, with its stores or without any of them.
+func (s *stage) restart(ctx context.Context, o stageOptions, lose bool) error {
+	s.stop()
+	s.running.Wait()
+	if lose {
+		s.shared.Close()
+		s.shared = nil
+	}
+	return s.start(ctx, o)
 }
 
 func (s *stage) report(err error) {

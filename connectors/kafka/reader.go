@@ -125,15 +125,6 @@ func fetchError(fetches kgo.Fetches) error {
 	return nil
 }
 
-func fromKafka(k *kgo.Record) event.Record {
-	r := event.Record{Topic: k.Topic, Partition: k.Partition, Offset: k.Offset, Key: k.Key, Value: k.Value, Time: k.Timestamp,
-		Control: k.Attrs.IsControl()}
-	for _, h := range k.Headers {
-		r.Headers = append(r.Headers, event.Header{Key: h.Key, Value: h.Value})
-	}
-	return r
-}
-
 // Position implements event.Reader.
 func (r *Reader) Position(tp event.TopicPartition) int64 { return r.positions[tp] }
 

@@ -5,45 +5,60 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"lejarat/processor/event"
 )
 
-// Writer implements event.Writer: a client of its own, under one transactional id.
+// endTimeout bounds ending a transaction, also when its caller has gone.
+const endTimeout = 10 * time.Second
+
+// errReinitialised says that the library took the id again by itself, after Fence had returned.
+var errReinitialised = errors.New("the transactional id was initialised again")
+
+// Writer implements event.Writer: a client of its own, under one transactional id. It is for one goroutine.
 type Writer struct {
-	id   string
-	cl   *kgo.Client
-	dead error // set once the outcome of a transaction is not clear, or the id belongs to somebody else
+	id      string
+	cl      *kgo.Client
+	timeout time.Duration // of a transaction
+	inits   *initCounter
+	fenced  int64 // what inits said when Fence returned
+	dead    error // set once the writer is of no more use
 }
+
+var _ event.Writer = (*Writer)(nil)
 
 // Fence implements event.Log. InitProducerID has been answered when it returns.
 //
 // Two transactions of one id need some 30 ms between them: one begun right after the last waits longer inside the broker.
+// That pause is the caller's to make.
 func (c *Client) Fence(ctx context.Context, id string) (event.Writer, error) {
-	cl, err := kgo.NewClient(append(c.writing(), kgo.TransactionalID(id), kgo.TransactionTimeout(c.o.TransactionTimeout),
-		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.RecordDeliveryTimeout(deliveryTimeout))...)
+	w := &Writer{id: id, timeout: c.o.TransactionTimeout, inits: new(initCounter)}
+	var err error
+	w.cl, err = kgo.NewClient(append(c.writing(), kgo.TransactionalID(id), kgo.TransactionTimeout(w.timeout), kgo.WithHooks(w.inits))...)
 	if err != nil {
 		return nil, fmt.Errorf("making a Kafka writer: %w", err)
 	}
-	if _, _, err := cl.ProducerID(ctx); err != nil {
-		cl.Close()
+	if _, _, err := w.cl.ProducerID(ctx); err != nil {
+		w.cl.Close()
 		return nil, fmt.Errorf("taking over transactional id %s: %w", id, classify(err))
 	}
-	return &Writer{id: id, cl: cl}, nil
+	w.fenced = w.inits.n.Load()
+	return w, nil
 }
 
-const (
-	// deliveryTimeout bounds how long a transaction waits for brokers that do not answer.
-	deliveryTimeout = 60 * time.Second
-	// endTimeout bounds ending a transaction whose caller has gone.
-	endTimeout = 10 * time.Second
-)
-
-// Commit implements event.Writer.
+// Commit implements event.Writer. The whole transaction has the transaction timeout to get to the brokers: after it they
+// abort it anyway.
+//
+// Beside event's classes: an event.ErrTopic, or a record that the brokers refuse for its size or form, aborts for certain
+// and leaves the writer usable; the same records will be refused again. event.ErrFenced may also mean that the transaction
+// outlived its timeout: brokers give the same answer. Where the answer came to the commit itself, the error is
+// event.ErrUnknown as well: the library may have asked twice, and the first answer been lost.
 func (w *Writer) Commit(ctx context.Context, records []event.Record, check func() error) ([]int64, error) {
 	if len(records) == 0 {
 		return nil, nil
@@ -56,95 +71,122 @@ func (w *Writer) Commit(ctx context.Context, records []event.Record, check func(
 	}
 	offsets, err := w.produce(ctx, records)
 	if err != nil {
-		w.abort(ctx)
-		return nil, w.die("writing", err)
+		return nil, w.refused(ctx, err)
 	}
 	if check != nil {
 		if err := check(); err != nil {
 			if abortErr := w.abort(ctx); abortErr != nil {
-				return nil, errors.Join(err, w.die("aborting", abortErr))
+				return nil, fmt.Errorf("%w; %w", err, w.die("aborting", abortErr))
 			}
 			return nil, err
 		}
+	}
+	if w.reinitialised() {
+		return nil, w.die("committing", errReinitialised)
 	}
 	// From here on the answer matters even if the caller goes away.
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()
 	if err := w.cl.EndTransaction(end, kgo.TryCommit); err != nil {
-		return nil, w.die("committing", err)
+		w.dead = fmt.Errorf("%w: %w", w.die("committing", err), event.ErrUnknown)
+		return nil, w.dead
 	}
 	return offsets, nil
 }
 
-// produce writes all records and returns their offsets.
+// produce writes all records and returns their offsets. On an error records may still be on their way.
 func (w *Writer) produce(ctx context.Context, records []event.Record) ([]int64, error) {
-	offsets := make([]int64, len(records))
+	ctx, cancel := context.WithTimeout(ctx, w.timeout)
+	defer cancel()
+	out := make([]kgo.Record, len(records))
 	var mu sync.Mutex
 	var first error
-	for i := range records {
-		w.cl.Produce(ctx, toKafka(&records[i]), func(k *kgo.Record, err error) {
-			mu.Lock()
-			defer mu.Unlock()
-			offsets[i] = k.Offset
-			if err != nil && first == nil {
-				first = produceError(k, err)
-			}
-		})
+	done := func(k *kgo.Record, err error) {
+		if err == nil {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if first == nil {
+			first = produceError(k, err)
+		}
 	}
-	err := w.cl.Flush(ctx)
+	for i := range records {
+		toKafka(&out[i], &records[i])
+		w.cl.Produce(ctx, &out[i], done)
+	}
+	if err := w.cl.Flush(ctx); err != nil {
+		return nil, fmt.Errorf("waiting for the brokers: %w", err)
+	}
 	mu.Lock()
 	defer mu.Unlock()
-	return offsets, errors.Join(first, err)
-}
-
-func produceError(k *kgo.Record, err error) error {
-	if is(err, kerr.MessageTooLarge) {
-		return fmt.Errorf("writing to %s: a record of %d bytes is larger than the topic allows (max.message.bytes): %w", k.Topic, len(k.Value), err)
+	if first != nil {
+		return nil, first
 	}
-	return fmt.Errorf("writing to %s: %w", k.Topic, err)
-}
-
-func toKafka(r *event.Record) *kgo.Record {
-	k := &kgo.Record{Topic: r.Topic, Partition: r.Partition, Key: r.Key, Value: r.Value}
-	for _, h := range r.Headers {
-		k.Headers = append(k.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
+	offsets := make([]int64, len(out))
+	for i := range out {
+		offsets[i] = out[i].Offset
 	}
-	return k
+	return offsets, nil
 }
 
+// refused ends a transaction that could not be written, and says what that leaves.
+func (w *Writer) refused(ctx context.Context, err error) error {
+	class := classify(err)
+	// Whom the id was taken from, or who may not use it, has nothing to abort. Where the time ran out, records are still
+	// on their way, and nothing may be begun behind them.
+	if errors.Is(class, event.ErrFenced) || errors.Is(class, event.ErrAccess) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return w.die("writing", err)
+	}
+	if abortErr := w.abort(ctx); abortErr != nil {
+		return w.die("aborting", fmt.Errorf("%w, after %w", abortErr, err))
+	}
+	if errors.Is(class, event.ErrTopic) || is(err, kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidRecord) {
+		return fmt.Errorf("transaction of %s aborted: %w", w.id, class)
+	}
+	return fmt.Errorf("transaction of %s: %w: %w", w.id, event.ErrRetry, class)
+}
+
+// abort returns nil when the transaction is aborted for certain and the writer as good as before.
 func (w *Writer) abort(ctx context.Context) error {
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()
 	if err := w.cl.AbortBufferedRecords(end); err != nil {
 		return err
 	}
-	return w.cl.EndTransaction(end, kgo.TryAbort)
+	if err := w.cl.EndTransaction(end, kgo.TryAbort); err != nil {
+		return err
+	}
+	if w.reinitialised() {
+		return errReinitialised
+	}
+	return nil
 }
 
-// die makes the writer useless: whoever goes on must fence anew and read what is in the topics. The library would
-// recover by itself from some of these errors, and so take an id back that may belong to another owner by now.
+// reinitialised says whether the library has sent InitProducerID since Fence. It does so to recover from some errors. A
+// broker refuses that to an owner that was fenced meanwhile, but the embedded one does not: A freezes, B fences and
+// commits, A wakes, meets an error, takes the id back without having read what B wrote, and writes it again.
+func (w *Writer) reinitialised() bool { return w.inits.n.Load() != w.fenced }
+
+// die makes the writer useless: whoever goes on must fence anew and read what is in the topics.
 func (w *Writer) die(doing string, err error) error {
 	err = fmt.Errorf("%s the transaction of %s: %w", doing, w.id, classify(err))
-	if !errors.Is(err, event.ErrFenced) && !errors.Is(err, event.ErrAccess) && !errors.Is(err, event.ErrTopic) {
+	if !errors.Is(err, event.ErrFenced) && !errors.Is(err, event.ErrAccess) {
 		err = fmt.Errorf("%w: %w", err, event.ErrUnknown)
 	}
 	w.dead = err
 	return err
 }
 
-// Close implements event.Writer.
+// Close implements event.Writer. What is open is aborted by the brokers: at the next Fence, or after the transaction timeout.
 func (w *Writer) Close() { w.cl.Close() }
 
-// Produce writes records outside any transaction, idempotently, and returns when all are at all in-sync replicas.
-func (c *Client) Produce(ctx context.Context, records []event.Record) error {
-	ks := make([]*kgo.Record, len(records))
-	for i := range records {
-		ks[i] = toKafka(&records[i])
+// initCounter counts the requests for a producer id.
+type initCounter struct{ n atomic.Int64 }
+
+// OnBrokerWrite implements kgo.HookBrokerWrite.
+func (c *initCounter) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, _ error) {
+	if key == kmsg.InitProducerID.Int16() {
+		c.n.Add(1)
 	}
-	for _, res := range c.rest.ProduceSync(ctx, ks...) {
-		if res.Err != nil {
-			return classify(produceError(res.Record, res.Err))
-		}
-	}
-	return nil
 }

@@ -15,7 +15,7 @@ type next uint8
 
 const (
 	gone  next = iota // settled
-	later             // waits for its own next attempt
+	aside             // waits for its own next attempt
 	again             // at once
 )
 
@@ -165,7 +165,7 @@ func (r *run) judge(j *job, res result) (next, error) {
 		r.deferrals++
 		r.putOff = res
 		j.due = time.Now().Add(j.pause.next())
-		return later, nil
+		return aside, nil
 	}
 	return gone, fmt.Errorf("handing a mail to the relay %s: %w", r.options.Relay.Address, res)
 }

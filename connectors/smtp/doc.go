@@ -8,7 +8,10 @@
 //   - Everything that fails before the final dot is written was provably not delivered and is tried again. Only from
 //     the dot to its answer is a mail in doubt. Such a mail is recorded as in_doubt, then sent once more at most
 //     (Options.InDoubt); "resent" stands in deliveries before that second attempt begins, so a crash cannot make it
-//     a third.
+//     a third. After a doubt comes a pause and then this mail before any other: a relay that has fallen silent gets one
+//     mail into doubt, not one after another.
+//   - A mail that the relay puts off (4xx) waits by itself, up to its not_after, and holds up nobody; its offset is not
+//     committed before it is settled. A relay that puts off one after another is asked at growing intervals.
 //   - Whether a mail may still go (not_after, suppressions, already settled) is asked before MAIL FROM at every
 //     attempt, and once more before the dot.
 //   - An answer of the relay to one mail never touches another: after a refusal the connection is reset or thrown

@@ -45,15 +45,21 @@ func (l *lanes) done(r event.Record) {
 		lane[i].done = true
 		l.opened--
 		if i+1 < len(lane) && lane[i+1].done { // one run of records with outcomes is one slot
-			lane = append(lane[:i], lane[i+1:]...)
+			lane[i].record = later(lane[i].record, lane[i+1].record)
+			lane = append(lane[:i+1], lane[i+2:]...)
 		}
 		if i > 0 && lane[i-1].done {
-			lane = append(lane[:i-1], lane[i:]...)
+			lane[i-1].record = later(lane[i-1].record, lane[i].record)
+			lane = append(lane[:i], lane[i+1:]...)
 		}
 		break
 	}
 	if len(lane) > 0 && lane[0].done {
-		l.ready[tp] = lane[0].record
+		ready, ok := l.ready[tp]
+		if !ok {
+			ready = lane[0].record
+		}
+		l.ready[tp] = later(ready, lane[0].record)
 		lane = lane[1:]
 	}
 	if len(lane) == 0 {
@@ -61,6 +67,15 @@ func (l *lanes) done(r event.Record) {
 		return
 	}
 	l.open[tp] = lane
+}
+
+// later is the record with the greater offset: one that came again, after its partition had gone away and come back,
+// stands behind newer ones.
+func later(a, b event.Record) event.Record {
+	if a.Offset < b.Offset {
+		return b
+	}
+	return a
 }
 
 // committable returns what may be committed; committed forgets it.

@@ -48,6 +48,22 @@ func TestLanesAgainstAModel(t *testing.T) {
 	}
 }
 
+// A record that comes again behind one that is still open must not take the commit back.
+func TestLanesAfterARewind(t *testing.T) {
+	l := newLanes()
+	rec := func(offset int64) event.Record { return event.Record{Topic: "q", Offset: offset} }
+	for _, offset := range []int64{7, 8} {
+		l.add(rec(offset))
+	}
+	l.done(rec(7))
+	l.add(rec(7))
+	l.done(rec(7))
+	l.done(rec(8))
+	if got := l.committable(); len(got) != 1 || got[0].Offset != 8 || len(l.open) != 0 {
+		t.Errorf("may commit %v", got)
+	}
+}
+
 // What is remembered of deliveries is bounded by time, counted from the newest delivery.
 func TestOldDeliveriesAreForgotten(t *testing.T) {
 	s := newStanding(nil, Options{Logger: slog.New(slog.DiscardHandler)}.withDefaults())

@@ -119,7 +119,7 @@ func (r *run) settle(ctx context.Context) error {
 		switch next {
 		case gone:
 			r.ready = r.ready[1:]
-		case later:
+		case aside:
 			r.ready = r.ready[1:]
 			r.waiting = append(r.waiting, j)
 			if r.deferrals < r.options.Limits.RejectionsPerConnection {

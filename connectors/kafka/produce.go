@@ -1,0 +1,61 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"lejarat/processor/event"
+)
+
+// Produce writes records outside any transaction, idempotently, and returns when all are at all in-sync replicas.
+// On an error some may have been written. It waits for brokers that do not answer as long as ctx lets it.
+func (c *Client) Produce(ctx context.Context, records []event.Record) error {
+	out := make([]kgo.Record, len(records))
+	ptrs := make([]*kgo.Record, len(records))
+	for i := range records {
+		toKafka(&out[i], &records[i])
+		ptrs[i] = &out[i]
+	}
+	for _, res := range c.rest.ProduceSync(ctx, ptrs...) {
+		if res.Err != nil {
+			return classify(produceError(res.Record, res.Err))
+		}
+	}
+	return nil
+}
+
+// produceError names the topic, never the record's contents.
+func produceError(k *kgo.Record, err error) error {
+	if is(err, kerr.MessageTooLarge) {
+		return fmt.Errorf("writing to %s: a record of %d bytes is larger than the topic allows (max.message.bytes) or a batch may be (%d bytes): %w",
+			k.Topic, len(k.Key)+len(k.Value), batchBytes, err)
+	}
+	return fmt.Errorf("writing to %s: %w", k.Topic, err)
+}
+
+// toKafka leaves the timestamp to the library: brokers refuse future ones, and records carry the real time of writing.
+func toKafka(k *kgo.Record, r *event.Record) {
+	k.Topic, k.Partition, k.Key, k.Value = r.Topic, r.Partition, r.Key, r.Value
+	if len(r.Headers) == 0 {
+		return
+	}
+	k.Headers = make([]kgo.RecordHeader, len(r.Headers))
+	for i, h := range r.Headers {
+		k.Headers[i] = kgo.RecordHeader{Key: h.Key, Value: h.Value}
+	}
+}
+
+func fromKafka(k *kgo.Record) event.Record {
+	r := event.Record{Topic: k.Topic, Partition: k.Partition, Offset: k.Offset, Key: k.Key, Value: k.Value, Time: k.Timestamp,
+		Control: k.Attrs.IsControl()}
+	if len(k.Headers) > 0 {
+		r.Headers = make([]event.Header, len(k.Headers))
+		for i, h := range k.Headers {
+			r.Headers[i] = event.Header{Key: h.Key, Value: h.Value}
+		}
+	}
+	return r
+}
