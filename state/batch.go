@@ -83,17 +83,6 @@ func (c *Cursor) Close() error {
 	return nil
 }
 
-// Upper is the smallest key after all keys that begin with prefix.
-func Upper(prefix []byte) []byte {
-	up := append([]byte(nil), prefix...)
-	for i := len(up) - 1; i >= 0; i-- {
-		if up[i]++; up[i] != 0 {
-			return up[:i+1]
-		}
-	}
-	return nil
-}
-
 // logger passes Pebble's faults on; its everyday messages are dropped.
 type logger struct{}
 

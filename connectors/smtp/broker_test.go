@@ -214,6 +214,7 @@ func newBench(t testing.TB, address string) *bench {
 		Retry: Retry{Min: time.Millisecond, Max: 20 * time.Millisecond, Budget: 400 * time.Millisecond},
 		Now:   func() time.Time { return testNow },
 	}
+	b.options.Limits.Freshness = time.Nanosecond
 	b.options.Logger = slog.New(slog.NewTextHandler(&b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	b.options.Observer = func(o Outcome) { b.outcomes = append(b.outcomes, o) }
 	return b

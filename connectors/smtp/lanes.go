@@ -5,9 +5,8 @@ import "lejarat/processor/event"
 // lanes know which offsets may be committed: in each partition, those before the first record without an outcome.
 // Their size is bounded by the mails in hand, not by what passes a mail that waits.
 type lanes struct {
-	open   map[event.TopicPartition][]slot
-	ready  map[event.TopicPartition]event.Record // the last record that may be committed, not yet committed
-	opened int                                   // slots without an outcome
+	open  map[event.TopicPartition][]slot
+	ready map[event.TopicPartition]event.Record // the last record that may be committed, not yet committed
 }
 
 // slot is a record in hand, or, when done, the last of a run of records with outcomes.
@@ -30,7 +29,6 @@ func (l *lanes) add(r event.Record) bool {
 	}
 	r.Key, r.Value, r.Headers = nil, nil, nil
 	l.open[tp] = append(l.open[tp], slot{record: r})
-	l.opened++
 	return true
 }
 
@@ -43,7 +41,6 @@ func (l *lanes) done(r event.Record) {
 			continue
 		}
 		lane[i].done = true
-		l.opened--
 		if i+1 < len(lane) && lane[i+1].done { // one run of records with outcomes is one slot
 			lane[i].record = later(lane[i].record, lane[i+1].record)
 			lane = append(lane[:i+1], lane[i+2:]...)

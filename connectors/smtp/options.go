@@ -95,6 +95,7 @@ type Limits struct {
 	Drain                   time.Duration // what a started mail is given to end when Run is told to stop
 	Remember                time.Duration // deliveries older than this are forgotten; must exceed what mail-sink keeps
 	MessageBytes            int           // the largest mail
+	Freshness               time.Duration // how old the last look at suppressions may be when a mail is judged
 }
 
 // withDefaults fills in what was left zero.
@@ -116,6 +117,7 @@ func (o Options) withDefaults() Options {
 	def(&o.Limits.Drain, 20*time.Second)
 	def(&o.Limits.Remember, 60*24*time.Hour)
 	def(&o.Limits.MessageBytes, 256<<10)
+	def(&o.Limits.Freshness, 20*time.Millisecond)
 	if o.Documents == nil {
 		o.Documents = shippedDocuments()
 	}

@@ -20,8 +20,10 @@ type standing struct {
 	suppressions string // topic
 	deliveries   string // topic
 	remember     int    // days
+	freshness    time.Duration
 
 	reader     event.Reader // nil: not open
+	polled     time.Time    // when the reader was asked last
 	position   map[event.TopicPartition]int64
 	suppressed map[string]map[string]suppression // registration → reason
 	marks      map[markID]mark
@@ -63,7 +65,7 @@ const pollMax = 5000
 func newStanding(t Topics, o Options) *standing {
 	return &standing{
 		topics: t, log: o.Logger, suppressions: o.Prefix + "suppressions", deliveries: o.Prefix + "deliveries",
-		remember:   int(o.Limits.Remember / (24 * time.Hour)),
+		remember: int(o.Limits.Remember / (24 * time.Hour)), freshness: o.Limits.Freshness,
 		position:   map[event.TopicPartition]int64{},
 		suppressed: map[string]map[string]suppression{}, marks: map[markID]mark{},
 	}
@@ -86,10 +88,14 @@ func (s *standing) refresh(ctx context.Context) error {
 	return nil
 }
 
-// drain takes in what has already arrived, without waiting.
+// drain takes in what has already arrived. A look costs up to a millisecond when there is nothing, so it is not
+// repeated within freshness, which is less than a record takes to get here anyway.
 func (s *standing) drain(ctx context.Context) error {
-	if s.reader == nil {
+	switch {
+	case s.reader == nil:
 		return s.refresh(ctx)
+	case time.Since(s.polled) < s.freshness:
+		return nil
 	}
 	return s.poll(ctx, 0)
 }
@@ -136,6 +142,7 @@ func (s *standing) poll(ctx context.Context, wait time.Duration) error {
 		s.close() // opened again at the positions kept
 		return fmt.Errorf("reading %s and %s: %w", s.suppressions, s.deliveries, err)
 	}
+	s.polled = time.Now()
 	for i := range records {
 		s.apply(&records[i])
 	}

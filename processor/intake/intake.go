@@ -238,6 +238,9 @@ func (c *Core) remove(in *Input, old *Row) Output {
 	}
 	next := &Row{Meta: c.meta(in, old)}
 	next.Deleted = true
+	if len(old.IDs) > 0 {
+		next.Moved = in.Now.UnixMilli() // should the row come back, it may be under another identity
+	}
 	if tombstone || next.Order == 0 {
 		next.Order, next.Committed = old.Order, max(old.Committed, next.Committed)
 	}

@@ -245,12 +245,12 @@ func (d *decider) decide(n Notice, open, held bool) {
 		n.Reason = event.ReasonStaleSource
 	case !open:
 		n.Reason = event.ReasonLate
+	case d.day.Skip:
+		n.Reason = event.ReasonOperator
 	case held:
 		n.Reason = event.ReasonHeld
 	case d.p.collision:
 		n.Reason = event.ReasonCollision
-	case d.day.Skip:
-		n.Reason = event.ReasonOperator
 	}
 	if n.Reason != "" && (n.Reason == before || before != "" && !open) {
 		return
