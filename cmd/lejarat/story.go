@@ -48,7 +48,7 @@ func newStory(out io.Writer, terminal bool, days int) *story {
 	if terminal {
 		s.all = mpb.New(mpb.WithOutput(out), mpb.WithWidth(40))
 		s.bar = s.all.AddBar(int64(days), mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return s.day() })),
-			mpb.AppendDecorators(decor.Percentage(decor.WC{W: 5}), decor.EwmaETA(decor.ET_STYLE_GO, 30, decor.WC{W: 8})))
+			mpb.AppendDecorators(decor.Percentage(decor.WC{W: 5}), decor.AverageETA(decor.ET_STYLE_GO, decor.WC{W: 8})))
 		s.out = s.all
 	}
 	return s
@@ -135,12 +135,9 @@ func (s *story) ran(day event.Date, figures []processor.RunCount, expected []reg
 	}
 	s.told += told
 	s.announced += announced
-	s.line = fmt.Sprintf("%s  told %3d", day, told)
-	if announced > 0 {
-		s.line += fmt.Sprintf(", announced to %d", announced)
-	}
-	if parts := list(types, 3); parts != "" {
-		s.line += " (" + parts + ")"
+	s.line = fmt.Sprintf("%s  told %3d, announced %4d", day, told, announced)
+	if parts := list(types, 2); parts != "" {
+		s.line += ": " + parts
 	}
 }
 
@@ -206,8 +203,8 @@ func (s *story) lived(day event.Date, changes []registry.Change) {
 		}
 	}
 	line := s.line
-	if parts := list(today, 3); parts != "" {
-		line += "; " + parts
+	if parts := list(today, 2); parts != "" {
+		line = fmt.Sprintf("%-92s | %s", line, parts)
 	}
 	s.say("%s", line)
 	if s.bar != nil {
@@ -219,7 +216,7 @@ func (s *story) lived(day event.Date, changes []registry.Change) {
 func (s *story) happened(c registry.Change) string {
 	switch {
 	case c.Op == registry.Delete && c.Table == registry.Documents:
-		return "document deleted"
+		return "deleted"
 	case c.Op == registry.Delete:
 		return "unregistered"
 	case c.Document != nil:
@@ -237,17 +234,17 @@ func (s *story) happened(c registry.Change) string {
 func documentStory(was registry.Document, now *registry.Document, known bool) string {
 	switch {
 	case !known:
-		return "document issued"
+		return "issued"
 	case was.Status != now.Status && now.Status == registry.StatusValid:
-		return "document found again"
+		return "found again"
 	case was.Status != now.Status && now.Status == registry.StatusReplaced:
-		return "document replaced"
+		return "replaced"
 	case was.Status != now.Status:
-		return "document lost, stolen or withdrawn"
+		return "lost or stolen"
 	case was.ValidUntil != now.ValidUntil:
 		return "expiry changed"
 	case was.Identity != now.Identity:
-		return "name changed on a document"
+		return "renamed"
 	}
 	return ""
 }
@@ -261,11 +258,11 @@ func registrationStory(was registry.Registration, now *registry.Registration, kn
 	case was.ServiceOn != now.ServiceOn:
 		return "switched off"
 	case was.Active != now.Active:
-		return "registration closed or opened"
+		return "account closed"
 	case was.Email != now.Email:
-		return "new e-mail address"
+		return "new address"
 	case was.Identity != now.Identity:
-		return "name changed or mistyped"
+		return "name changed"
 	}
 	return ""
 }

@@ -45,7 +45,7 @@ func (s *story) summary(st *stage, box *console.Mailbox) error {
 	}
 	c := st.world.Census()
 	due, silent := 0, 0
-	s.say("\nWhat happened in the registries: %s.", list(s.life, 20))
+	s.say("\nWhat happened to documents and accounts: %s.", list(s.life, 20))
 	s.say("\nThe balance")
 	row := func(n int, what string) { s.say("%8d  %s", n, what) }
 	row(c.Documents, "documents in the register now")

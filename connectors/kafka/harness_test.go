@@ -160,3 +160,5 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 	t.Fatalf("not within 30 s: %s", what)
 }
+
+func contains(err error, text string) bool { return err != nil && strings.Contains(err.Error(), text) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -12,76 +13,49 @@ import (
 	"lejarat/processor/event"
 )
 
-// Spans implements event.Log.
-func (c *Client) Spans(ctx context.Context, topics ...string) (map[event.TopicPartition]event.Span, error) {
-	starts, err := c.adm.ListStartOffsets(ctx, topics...)
-	if err != nil {
-		return nil, fmt.Errorf("listing offsets: %w", classify(err))
-	}
-	ends, err := c.adm.ListEndOffsets(ctx, topics...)
-	if err != nil {
-		return nil, fmt.Errorf("listing offsets: %w", classify(err))
-	}
-	out := make(map[event.TopicPartition]event.Span, len(topics))
-	for _, topic := range topics {
-		if len(ends[topic]) == 0 {
-			return nil, fmt.Errorf("topic %s does not exist, or this user may not use it (Kafka answers the same): %w", topic, event.ErrTopic)
-		}
-		for p, end := range ends[topic] {
-			start := starts[topic][p]
-			if err := errors.Join(end.Err, start.Err); err != nil {
-				return nil, fmt.Errorf("topic %s: %w", topic, classify(err))
-			}
-			out[event.TopicPartition{Topic: topic, Partition: p}] = event.Span{Start: start.Offset, End: end.Offset}
-		}
-	}
-	return out, nil
-}
-
-// TopicIDs implements event.Log.
-func (c *Client) TopicIDs(ctx context.Context, topics ...string) (map[string]string, error) {
-	details, err := c.adm.ListTopicsWithInternal(ctx, topics...)
-	if err != nil {
-		return nil, fmt.Errorf("describing topics: %w", classify(err))
-	}
-	out := make(map[string]string, len(topics))
-	for _, topic := range topics {
-		d, ok := details[topic]
-		if !ok {
-			return nil, fmt.Errorf("topic %s: %w", topic, classify(kerr.UnknownTopicOrPartition))
-		}
-		if d.Err != nil {
-			return nil, fmt.Errorf("topic %s: %w", topic, classify(d.Err))
-		}
-		out[topic] = d.ID.String()
-	}
-	return out, nil
-}
-
-// Reader implements event.Reader: a client of its own, without any group.
+// Reader implements event.Reader: a client of its own, without any group. Poll is for one goroutine at a time, Position for all.
 type Reader struct {
-	c         *Client
-	cl        *kgo.Client
-	positions map[event.TopicPartition]int64
-	idleSince time.Time // since when Poll has come back empty
+	c      *Client
+	cl     *kgo.Client
+	failed error // came together with records: the next Poll returns it
+
+	mu    sync.Mutex
+	parts map[event.TopicPartition]*reading
 }
 
-// tailPatience is how long nothing must have come before the tail of a partition is looked at. A tail that holds
-// nothing to deliver appears when compaction has emptied it.
-const tailPatience = 300 * time.Millisecond
+var _ event.Reader = (*Reader)(nil)
+
+// reading is how far a partition has been read.
+type reading struct {
+	position int64
+	looked   time.Time     // when something was last delivered, or the tail last looked at
+	patience time.Duration // until the tail is looked at next
+}
 
 // Read implements event.Log.
-func (c *Client) Read(_ context.Context, from map[event.TopicPartition]int64) (event.Reader, error) {
-	r := &Reader{c: c, positions: make(map[event.TopicPartition]int64, len(from)), idleSince: time.Now()}
+func (c *Client) Read(ctx context.Context, from map[event.TopicPartition]int64) (event.Reader, error) {
+	r := &Reader{c: c, parts: make(map[event.TopicPartition]*reading, len(from))}
 	offsets := map[string]map[int32]kgo.Offset{}
+	var topics []string
+	now := time.Now()
 	for tp, at := range from {
 		if offsets[tp.Topic] == nil {
 			offsets[tp.Topic] = map[int32]kgo.Offset{}
+			topics = append(topics, tp.Topic)
 		}
 		offsets[tp.Topic][tp.Partition] = kgo.NewOffset().At(at)
-		r.positions[tp] = at
+		r.parts[tp] = &reading{position: at, looked: now, patience: tailPatience}
 	}
-	var err error
+	// The library would wait for ever for what is not there.
+	details, err := c.details(ctx, topics)
+	if err != nil {
+		return nil, fmt.Errorf("opening a reader: %w", err)
+	}
+	for tp := range from {
+		if _, ok := details[tp.Topic].Partitions[tp.Partition]; !ok {
+			return nil, fmt.Errorf("opening a reader: topic %s has no partition %d: %w", tp.Topic, tp.Partition, classify(kerr.UnknownTopicOrPartition))
+		}
+	}
 	r.cl, err = kgo.NewClient(append(c.reading(), kgo.ConsumePartitions(offsets), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.KeepControlRecords())...)
 	if err != nil {
@@ -90,28 +64,46 @@ func (c *Client) Read(_ context.Context, from map[event.TopicPartition]int64) (e
 	return r, nil
 }
 
-// Poll implements event.Reader.
+// Poll implements event.Reader. Keys and values stay valid.
 func (r *Reader) Poll(ctx context.Context, most int, wait time.Duration) ([]event.Record, error) {
-	limited, cancel := context.WithTimeout(ctx, max(wait, time.Millisecond))
-	fetches := r.cl.PollRecords(limited, most)
-	cancel()
-	if err := fetchError(fetches); err != nil {
+	if err := r.failed; err != nil {
+		r.failed = nil
 		return nil, err
 	}
+	fetches := poll(ctx, r.cl, most, wait)
+	err := fetchError(fetches)
 	out := make([]event.Record, 0, fetches.NumRecords())
-	fetches.EachRecord(func(k *kgo.Record) {
-		out = append(out, fromKafka(k))
-		r.positions[event.TopicPartition{Topic: k.Topic, Partition: k.Partition}] = k.Offset + 1
+	now := time.Now()
+	r.mu.Lock()
+	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+		part := r.parts[event.TopicPartition{Topic: p.Topic, Partition: p.Partition}]
+		if part == nil || len(p.Records) == 0 {
+			return
+		}
+		for _, k := range p.Records {
+			out = append(out, fromKafka(k))
+		}
+		*part = reading{position: p.Records[len(p.Records)-1].Offset + 1, looked: now, patience: tailPatience}
 	})
-	if len(out) > 0 {
-		r.idleSince = time.Now()
-		return out, nil
+	r.mu.Unlock()
+	switch {
+	case len(out) > 0:
+		// The library has moved past these records: dropping them for the sake of the error would lose them.
+		r.failed = err
+	case err != nil:
+		return nil, err
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
 	}
-	if time.Since(r.idleSince) > tailPatience {
-		r.idleSince = time.Now()
-		return nil, r.skipEmptyTails(ctx)
-	}
-	return nil, nil
+	r.skipEmptyTails(ctx, now)
+	return out, nil
+}
+
+// poll asks the library for at most most records, for at least a moment.
+func poll(ctx context.Context, cl *kgo.Client, most int, wait time.Duration) kgo.Fetches {
+	ctx, cancel := context.WithTimeout(ctx, max(wait, time.Millisecond))
+	defer cancel()
+	return cl.PollRecords(ctx, most)
 }
 
 // fetchError returns what a person must know of. What passes by itself the library tries again.
@@ -120,13 +112,23 @@ func fetchError(fetches kgo.Fetches) error {
 		if errors.Is(e.Err, context.DeadlineExceeded) || errors.Is(e.Err, context.Canceled) {
 			continue
 		}
+		if e.Topic == "" {
+			return classify(e.Err)
+		}
 		return fmt.Errorf("%s/%d: %w", e.Topic, e.Partition, classify(e.Err))
 	}
 	return nil
 }
 
-// Position implements event.Reader.
-func (r *Reader) Position(tp event.TopicPartition) int64 { return r.positions[tp] }
+// Position implements event.Reader; -1 is the position of a partition that is not being read.
+func (r *Reader) Position(tp event.TopicPartition) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if part := r.parts[tp]; part != nil {
+		return part.position
+	}
+	return -1
+}
 
 // Close implements event.Reader.
 func (r *Reader) Close() { r.cl.Close() }

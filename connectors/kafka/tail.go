@@ -2,96 +2,113 @@ package kafka
 
 import (
 	"context"
-	"encoding/binary"
-	"fmt"
+	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"lejarat/processor/event"
 )
 
-// skipEmptyTails moves the position of partitions whose rest holds nothing to deliver: batches that compaction has
-// emptied keep their offsets. The library passes over them without telling; a look at the batches' heads tells.
-func (r *Reader) skipEmptyTails(ctx context.Context) error {
+// How long nothing must have come from a partition before its tail is looked at: at first, and at most, as looks that
+// find nothing make the next one later.
+const (
+	tailPatience     = 300 * time.Millisecond
+	tailPatienceMost = 5 * time.Second
+)
+
+// skipEmptyTails moves the position of partitions whose rest holds nothing to deliver: compaction takes records away,
+// but a batch keeps its last offset. The library passes over such offsets without telling. Errors do not count here:
+// the next poll meets the same brokers, and reports what lasts.
+//
+// It goes by partition: one that is busy must not keep another from reaching its end.
+func (r *Reader) skipEmptyTails(ctx context.Context, now time.Time) {
+	quiet := map[event.TopicPartition]int64{}
 	var topics []string
 	seen := map[string]bool{}
-	for tp := range r.positions {
+	r.mu.Lock()
+	for tp, part := range r.parts {
+		if now.Sub(part.looked) < part.patience {
+			continue
+		}
+		part.looked, part.patience = now, min(2*part.patience, tailPatienceMost)
+		quiet[tp] = part.position
 		if !seen[tp.Topic] {
 			seen[tp.Topic] = true
 			topics = append(topics, tp.Topic)
 		}
 	}
+	r.mu.Unlock()
+	if len(quiet) == 0 {
+		return
+	}
 	stable, err := r.c.adm.ListCommittedOffsets(ctx, topics...)
 	if err != nil {
-		return nil // the next poll meets the same brokers, and reports what lasts
+		return
 	}
-	for tp, at := range r.positions {
+	var meta kadm.TopicDetails
+	for tp, at := range quiet {
 		end, ok := stable.Lookup(tp.Topic, tp.Partition)
 		if !ok || end.Err != nil || at >= end.Offset {
 			continue
 		}
-		to, err := r.c.emptyUpTo(ctx, tp, at)
-		if err != nil {
-			return err
+		if meta == nil {
+			if meta, err = r.c.details(ctx, topics); err != nil {
+				return
+			}
 		}
-		r.positions[tp] = max(r.positions[tp], to)
+		to := r.c.invisibleUpTo(ctx, meta[tp.Topic], tp, at)
+		if to == at {
+			continue
+		}
+		r.mu.Lock()
+		*r.parts[tp] = reading{position: to, looked: now, patience: tailPatience}
+		r.mu.Unlock()
 	}
-	return nil
 }
 
-// emptyUpTo fetches from at and returns the offset after the empty batches there.
-func (c *Client) emptyUpTo(ctx context.Context, tp event.TopicPartition, at int64) (int64, error) {
-	meta, err := c.adm.Metadata(ctx, tp.Topic)
-	if err != nil {
-		return at, nil
-	}
-	topic := meta.Topics[tp.Topic]
+// invisibleUpTo returns the offset after what follows at and is never delivered.
+func (c *Client) invisibleUpTo(ctx context.Context, topic kadm.TopicDetail, tp event.TopicPartition, at int64) int64 {
 	leader, ok := topic.Partitions[tp.Partition]
-	if !ok || leader.Err != nil {
-		return at, nil
+	if !ok || leader.Err != nil || leader.Leader < 0 {
+		return at
 	}
-	req := kmsg.NewPtrFetchRequest()
-	req.MaxBytes, req.MinBytes, req.IsolationLevel, req.MaxWaitMillis = fetchPartitionBytes, 0, 1, 0
-	part := kmsg.NewFetchRequestTopicPartition()
-	part.Partition, part.FetchOffset, part.PartitionMaxBytes = tp.Partition, at, fetchPartitionBytes
-	ask := kmsg.NewFetchRequestTopic()
-	ask.Topic, ask.TopicID, ask.Partitions = tp.Topic, [16]byte(topic.ID), []kmsg.FetchRequestTopicPartition{part}
-	req.Topics = []kmsg.FetchRequestTopic{ask}
-	answer, err := c.base.Broker(int(leader.Leader)).RetriableRequest(ctx, req)
-	if err != nil {
-		return at, nil
+	for {
+		req := kmsg.NewPtrFetchRequest()
+		req.MaxBytes, req.MinBytes, req.IsolationLevel, req.MaxWaitMillis = fetchPartitionBytes, 0, 1, 0
+		part := kmsg.NewFetchRequestTopicPartition()
+		part.Partition, part.FetchOffset, part.PartitionMaxBytes = tp.Partition, at, fetchPartitionBytes
+		ask := kmsg.NewFetchRequestTopic()
+		ask.Topic, ask.TopicID, ask.Partitions = tp.Topic, [16]byte(topic.ID), []kmsg.FetchRequestTopicPartition{part}
+		req.Topics = []kmsg.FetchRequestTopic{ask}
+		answer, err := c.base.Broker(int(leader.Leader)).RetriableRequest(ctx, req)
+		if err != nil {
+			return at
+		}
+		resp, ok := answer.(*kmsg.FetchResponse)
+		if !ok || len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+			return at
+		}
+		next := invisible(&resp.Topics[0].Partitions[0], tp, at)
+		if next == at {
+			return at
+		}
+		at = next
 	}
-	resp, ok := answer.(*kmsg.FetchResponse)
-	if !ok || len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
-		return at, fmt.Errorf("fetching %s/%d: an answer of another form", tp.Topic, tp.Partition)
-	}
-	return emptyBatches(resp.Topics[0].Partitions[0].RecordBatches, at), nil
 }
 
-// Where the fields of a record batch's head lie (Kafka protocol, message format 2).
-const (
-	batchLengthAt     = 8
-	batchLastOffsetAt = 23
-	batchRecordsAt    = 57
-	batchHead         = 61
-)
-
-// emptyBatches returns the offset after the leading batches that hold no record.
-func emptyBatches(b []byte, at int64) int64 {
-	for len(b) >= batchHead {
-		base := int64(binary.BigEndian.Uint64(b))
-		length := int(binary.BigEndian.Uint32(b[batchLengthAt:]))
-		last := base + int64(binary.BigEndian.Uint32(b[batchLastOffsetAt:]))
-		records := binary.BigEndian.Uint32(b[batchRecordsAt:])
-		// The first batch may begin before the position: its records lie before it too.
-		if last >= at && records != 0 {
-			return at
-		}
-		at = max(at, last+1)
-		if length < 0 || length+12 > len(b) {
-			return at
-		}
-		b = b[length+12:]
+// invisible returns where to fetch next when a fetch at an offset has brought nothing to deliver, else that offset. It
+// leaves to the library, which delivers, what is visible: neither records of aborted transactions nor offsets that
+// compaction has emptied, at the end of a batch or in all of it.
+func invisible(part *kmsg.FetchResponseTopicPartition, tp event.TopicPartition, at int64) int64 {
+	if part.ErrorCode != 0 {
+		return at
 	}
-	return at
+	fetched, next := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{KeepControlRecords: true, Offset: at,
+		IsolationLevel: kgo.ReadCommitted(), Topic: tp.Topic, Partition: tp.Partition}, part, kgo.DefaultDecompressor(), nil)
+	if fetched.Err != nil || len(fetched.Records) > 0 {
+		return at
+	}
+	return next
 }

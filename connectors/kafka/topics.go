@@ -136,9 +136,3 @@ func (c *Client) verifyConfigs(ctx context.Context, s TopicSpec) (out []Differen
 	}
 	return out, nil
 }
-
-// Partitions is the number of partitions of a topic.
-func (c *Client) Partitions(ctx context.Context, topic string) (int32, error) {
-	spans, err := c.Spans(ctx, topic)
-	return int32(len(spans)), err
-}
