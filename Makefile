@@ -47,8 +47,10 @@ stack-stop: ## stop what make stack started
 
 integration: ## a row changed in PostgreSQL becomes a mail in Postfix: the real stack from end to end
 	deploy/stack/start
-	. /dev/stdin <<<"$$(deploy/stack/env)"; go test -tags integration -count=1 -timeout 20m -v ./deploy/integration/...
-	deploy/stack/stop
+	eval "$$(deploy/stack/env)"; status=0; \
+	go test -tags integration -count=1 -timeout 20m -v ./deploy/integration/... || status=1; \
+	LEJARAT_TEST_BROKERS=$$STACK_KAFKA go test -count=1 -timeout 10m ./connectors/kafka/... || status=1; \
+	deploy/stack/stop; exit $$status
 
 fuzz: ## every decoder, FUZZTIME each
 	@go list ./... | while read p; do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \

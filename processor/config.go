@@ -46,7 +46,8 @@ type Limits struct {
 	ChunkNotices  int           // notices of one transaction of a run
 	ChunkEntries  int           // timeline entries looked at in one step of a run
 	CommitPause   time.Duration // between the transactions of one id: an earlier one waits inside the broker
-	WatermarkBusy time.Duration // between watermarks while loading and around a run
+	WatermarkBusy time.Duration // between watermarks around a run
+	WatermarkLoad time.Duration // between watermarks while loading
 	WatermarkIdle time.Duration // between watermarks else
 	PollWait      time.Duration // how long an idle task waits for records
 	FlushEvery    time.Duration // how much a crash may lose of a store
@@ -57,7 +58,7 @@ type Limits struct {
 // DefaultLimits are the sizes that research and benchmarks favour.
 func DefaultLimits() Limits {
 	return Limits{BatchRecords: 5000, ChunkNotices: 5000, ChunkEntries: 20000, CommitPause: 30 * time.Millisecond,
-		WatermarkBusy: time.Second, WatermarkIdle: 30 * time.Second, PollWait: 250 * time.Millisecond,
+		WatermarkBusy: time.Second, WatermarkLoad: time.Second, WatermarkIdle: 30 * time.Second, PollWait: 250 * time.Millisecond,
 		FlushEvery: 30 * time.Second, BarrierAge: 15 * time.Minute, StateAge: 15 * 24 * time.Hour}
 }
 

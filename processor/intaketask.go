@@ -34,6 +34,7 @@ type intakeTask struct {
 	held       int64       // rows held
 	urgent     func() bool // a run is due, or about to be
 	taken      map[intake.Verdict]int
+	loading    bool // the last poll brought as much as one takes
 }
 
 // batch is what one transaction will hold.
@@ -107,6 +108,7 @@ func (t *intakeTask) step(ctx context.Context, wait time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("reading %s/%d: %w", t.tp.Topic, t.tp.Partition, err)
 	}
+	t.loading = len(records) >= t.cfg.Limits.BatchRecords/2
 	t.taken = map[intake.Verdict]int{}
 	b := &intakeBatch{rows: map[string]*intake.Row{}}
 	for i := range records {
@@ -270,8 +272,11 @@ func (t *intakeTask) watermarkDue(real time.Time) bool {
 		return false
 	}
 	every := t.cfg.Limits.WatermarkIdle
-	if t.urgent() || t.marked.Held != t.mark.Held {
+	switch {
+	case t.urgent() || t.marked.Held != t.mark.Held:
 		every = t.cfg.Limits.WatermarkBusy
+	case t.loading:
+		every = t.cfg.Limits.WatermarkLoad
 	}
 	return t.marked.Next < 0 || real.Sub(t.markAt) >= every
 }

@@ -79,7 +79,7 @@ func engineConfig(c *config.Config, k event.Log, clk timepiece, log *slog.Logger
 		MailSink: topics.MailSink, IdentityKeyID: idKey.ID(), ReferenceKeyID: refKey.ID()}
 	names := map[uint32]string{}
 	for _, s := range c.Sources {
-		src := source(s, zone)
+		src := source(s, zone, int(c.Limits.MaxRecordBytes))
 		if other, ok := names[src.ID]; ok {
 			return p, usage("the source names %q and %q have the same short id: rename one (sources[].name)", other, s.Name)
 		}
@@ -111,13 +111,14 @@ func keys(c *config.Config) (id, ref *identity.Key, err error) {
 func engineLimits(c *config.Config) processor.Limits {
 	l := processor.DefaultLimits()
 	l.BatchRecords, l.ChunkNotices = c.Limits.BatchRecords, c.Limits.ChunkNotices
-	l.CommitPause, l.WatermarkBusy, l.WatermarkIdle = c.Limits.TransactionPause, c.Limits.WatermarkNearRun, c.Limits.WatermarkEvery
+	l.ChunkEntries, l.CommitPause = c.Limits.ChunkEntries, c.Limits.TransactionPause
+	l.WatermarkBusy, l.WatermarkLoad, l.WatermarkIdle = c.Limits.WatermarkNearRun, c.Limits.WatermarkEveryLoading, c.Limits.WatermarkEvery
 	l.PollWait, l.FlushEvery = c.Limits.PollWait, c.State.FlushEvery
 	return l
 }
 
 // source translates one source's mapping.
-func source(s config.Source, zone *time.Location) processor.Source {
+func source(s config.Source, zone *time.Location, maxRecordBytes int) processor.Source {
 	m := s.Mapping()
 	out := processor.Source{Heartbeat: s.Heartbeat.Topic, HeartbeatAge: s.Heartbeat.MaxAge, SnapshotEnded: s.SnapshotEnded, MaxRejectShare: s.MaxRejectShare}
 	out.Source = intake.Source{Topic: s.Topic, ID: journal.SourceID(s.Name), Kind: intake.Documents, Holder: m.Holder,
@@ -134,7 +135,7 @@ func source(s config.Source, zone *time.Location) processor.Source {
 		out.Source.Names = append(out.Source.Names, column.Name)
 	}
 	out.NewDecoder = func() (processor.Decoder, error) {
-		return debezium.New(debezium.Options{Columns: m.Columns, Zone: zone})
+		return debezium.New(debezium.Options{Columns: m.Columns, Zone: zone, MaxValueBytes: maxRecordBytes})
 	}
 	return out
 }

@@ -15,6 +15,8 @@ type Options struct {
 	Columns []event.Column
 	// Zone is the registry's legal zone. It gives an instant its civil date, and a wall clock or a plain date its instant.
 	Zone *time.Location
+	// MaxValueBytes is the largest record value that is read, 0 or more than MaxValueBytes: that constant.
+	MaxValueBytes int
 }
 
 // Encodings returns the words that event.Column.Encoding may be besides "".
@@ -28,12 +30,13 @@ func Encodings() []string {
 
 // Decoder decodes the records of one source. One goroutine uses it.
 type Decoder struct {
-	value   scanner
-	outer   *plan // the whole value
-	inner   *plan // its "payload"
-	schemas schemaCache
-	key     keys
-	values  values
+	maxValue int
+	value    scanner
+	outer    *plan // the whole value
+	inner    *plan // its "payload"
+	schemas  schemaCache
+	key      keys
+	values   values
 }
 
 // New returns a decoder. Its error lists every fault of the options.
@@ -57,7 +60,11 @@ func New(o Options) (*Decoder, error) {
 	if len(faults) > 0 {
 		return nil, fmt.Errorf("preparing to read Debezium records: %w", errors.Join(faults...))
 	}
-	d := &Decoder{key: newKeys(), schemas: schemaCache{columns: row}}
+	limit := o.MaxValueBytes
+	if limit <= 0 || limit > MaxValueBytes {
+		limit = MaxValueBytes
+	}
+	d := &Decoder{maxValue: limit, key: newKeys(), schemas: schemaCache{columns: row}}
 	d.inner = topPlan(top, row)
 	d.outer = topPlan(top, row)
 	d.outer.sub[mPayload] = d.inner

@@ -80,8 +80,8 @@ func (d *Decoder) change(value []byte) (event.Change, string) {
 	if value == nil {
 		return event.Change{Op: event.Tombstone}, ""
 	}
-	if len(value) > MaxValueBytes {
-		return event.Change{}, "the value is larger than " + strconv.Itoa(MaxValueBytes) + " bytes"
+	if len(value) > d.maxValue {
+		return event.Change{}, "the value is larger than " + strconv.Itoa(d.maxValue) + " bytes"
 	}
 	s := &d.value
 	s.reset(value)

@@ -30,14 +30,21 @@ type registries struct {
 func newRegistries(t *testing.T, s *stack) *registries {
 	t.Helper()
 	r := &registries{stack: s, sent: map[string]int{}, seen: map[string]*tail{}}
-	r.dropConnectors()
+	r.drop()
 	for _, db := range databases {
-		r.dropSlot(db)
 		r.sql(db, "DROP TABLE IF EXISTS public.document, public.registration, public.heartbeat")
 	}
 	r.dropTopics()
 	emptyMaildir(t, s.maildir)
 	return r
+}
+
+// drop ends the streams. After a failure they stay as they are, to be looked at, until the next test.
+func (r *registries) drop() {
+	r.dropConnectors()
+	for _, db := range databases {
+		r.dropSlot(db)
+	}
 }
 
 // dropConnectors deletes whatever streams from the two databases.
@@ -79,12 +86,17 @@ func (r *registries) rest(method, path string) (body string) {
 	return body
 }
 
-// dropSlot waits until nobody streams from the slot; a slot in use cannot be dropped.
+// dropSlot waits until nobody streams from the database's slots, since a slot in use cannot be dropped. A worker that was
+// killed leaves a server process behind, which is ended.
 func (r *registries) dropSlot(db string) {
-	r.sql(db, "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE database = current_database() AND active")
+	const own = "FROM pg_replication_slots WHERE database = current_database()"
+	began := time.Now()
 	await(r.t, 30*time.Second, "dropping the slot of "+db, func() (bool, string) {
-		r.sql(db, "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database() AND NOT active")
-		left := r.sql(db, "SELECT slot_name, active_pid FROM pg_replication_slots WHERE database = current_database()")
+		if time.Since(began) > 5*time.Second {
+			r.sql(db, "SELECT pg_terminate_backend(active_pid) "+own+" AND active")
+		}
+		r.sql(db, "SELECT pg_drop_replication_slot(slot_name) "+own+" AND NOT active")
+		left := r.sql(db, "SELECT slot_name, active_pid "+own)
 		return left == "", left
 	})
 }

@@ -61,8 +61,8 @@ sources:
     columns:
       holder: {name: [family_name, given_name], birth_name: [birth_family_name, birth_given_name], birth_place: birth_place, birth_date: {column: birth_date, date: days}, mother_name: [mother_family_name, mother_given_name]}
       email: email
-      active: {column: active, true: [true]}
-      service: {column: service_on, true: [true]}
+      active: {column: active, true: [true, I, 1]}
+      service: {column: service_on, true: [true, I, 1]}
       effective: {column: service_since, date: iso}
       language: language
     heartbeat: {topic: ugyfelkapu.public.heartbeat, max_age: 10m}
@@ -196,6 +196,7 @@ func (v *service) start(args ...string) *process {
 	defer log.Close()
 	p.cmd = exec.Command(v.binary, v.args(args)...)
 	p.cmd.Stdout, p.cmd.Stderr = out, log
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also when the test itself is killed
 	if err := p.cmd.Start(); err != nil {
 		v.t.Fatal(err)
 	}

@@ -231,5 +231,5 @@ func message(topic, key, kind, at string, v any) event.Record {
 	if err != nil {
 		panic("encoding a message of our own: " + err.Error()) // plain structs of strings and numbers cannot fail
 	}
-	return event.Record{Topic: topic, Partition: event.AnyPartition, Key: []byte(key), Value: body, Headers: event.CloudEvent(key, kind, at)}
+	return event.Record{Topic: topic, Partition: event.AnyPartition, Key: []byte(key), Value: body, Headers: event.CloudEvent(key+"@"+at, kind, at)}
 }

@@ -13,7 +13,7 @@ import (
 func (c *Core) Records(n *Notice, run event.Date, at time.Time) []event.Record {
 	stamp := at.In(c.Zone).Format(event.TimeFormat)
 	id := hex.EncodeToString(n.ID[:])
-	out := []event.Record{message(c.Notifications, id, id, "notification", stamp, c.notice(n, run, id, stamp))}
+	out := []event.Record{message(c.Notifications, id, eventID(id, n.Reason), "notification", stamp, c.notice(n, run, id, stamp))}
 	if n.Reason == "" {
 		ref := hex.EncodeToString(n.To.Ref[:])
 		out = append(out, message(c.MailSink, ref, id, "mail", stamp, c.mail(n, run, id, stamp)))
@@ -48,6 +48,14 @@ func (c *Core) mail(n *Notice, run event.Date, id, at string) event.Mail {
 	}
 	m.NotAfter = closes.At(0, 0, c.Zone).Format(time.RFC3339)
 	return m
+}
+
+// eventID tells a skip from the emission, or another skip, of the same notice that may follow.
+func eventID(id, reason string) string {
+	if reason == "" {
+		return id
+	}
+	return id + "/" + reason
 }
 
 func hexRef(r journal.Ref) string { return hex.EncodeToString(r[:]) }

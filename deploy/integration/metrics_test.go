@@ -1,0 +1,92 @@
+//go:build integration
+
+package integration
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// metrics returns what a running `lejarat run` shows at /metrics.
+func (p *process) metrics(t *testing.T) string {
+	t.Helper()
+	var text string
+	await(t, 30*time.Second, "metrics", func() (bool, string) {
+		address := p.listening()
+		if address == "" {
+			return false, "not listening\n" + tailOf(p.log, 5)
+		}
+		resp, err := http.Get("http://" + address + "/metrics")
+		if err != nil {
+			return false, err.Error()
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		text = string(body)
+		return err == nil && resp.StatusCode == http.StatusOK, resp.Status
+	})
+	return text
+}
+
+// listening finds the address in the log, since the port is any that was free.
+func (p *process) listening() string {
+	text, err := os.ReadFile(p.log)
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(text)) {
+		var entry struct{ Msg, Address string }
+		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "listening" {
+			return entry.Address
+		}
+	}
+	return ""
+}
+
+// sum adds up the samples of a metric whose labels hold all the given texts.
+func sum(metrics, name string, labels ...string) (total int) {
+	for line := range strings.Lines(metrics) {
+		rest, ok := strings.CutPrefix(line, name+"{")
+		if !ok {
+			continue
+		}
+		set, value, _ := strings.Cut(rest, "} ")
+		for _, l := range labels {
+			ok = ok && strings.Contains(set, l)
+		}
+		if v, err := strconv.ParseFloat(strings.TrimSpace(value), 64); ok && err == nil {
+			total += int(v)
+		}
+	}
+	return total
+}
+
+// taken is how many records of a topic the process has taken in, with a verdict or ("") with any.
+func taken(metrics, topic, verdict string) int {
+	labels := []string{`topic="` + topic + `"`}
+	if verdict != "" {
+		labels = append(labels, `verdict="`+verdict+`"`)
+	}
+	return sum(metrics, "lejarat_source_records_total", labels...)
+}
+
+// joined waits until the process has taken in everything that was sent. Its counts begin where it began: at the records
+// by topic that were joined then, none for empty state.
+func (r *registries) joined(p *process, began map[string]int) string {
+	r.t.Helper()
+	var metrics string
+	for topic, want := range r.sent {
+		await(r.t, time.Minute, "joining "+topic, func() (bool, string) {
+			metrics = p.metrics(r.t)
+			have := began[topic] + taken(metrics, topic, "")
+			return have >= want, strconv.Itoa(have) + " of " + strconv.Itoa(want)
+		})
+	}
+	return p.metrics(r.t)
+}
