@@ -85,6 +85,8 @@ type Config struct {
 	Virtual bool // the clock is virtual
 	// Look: nothing is written; topics of either clock may be looked at.
 	Look bool
+	// TopicIDs are the brokers' ids of the sources and of notifications; New fills them in.
+	TopicIDs map[string]string
 	// Mapping is the hash of what decides fingerprints and facts: sources, columns, identity lists.
 	Mapping string
 	// Started is when the process started, in real time; the newest starter's rules count.
@@ -161,11 +163,22 @@ func (c *Config) today() (day event.Date, due bool) {
 	return day, !now.Before(day.At(c.Watch.RunHour, c.Watch.RunMinute, c.Watch.Zone))
 }
 
-// Position names of stores.
-func (c *Config) stamp(extra ...string) state.Stamp {
-	s := state.Stamp{"identity key": c.Watch.IdentityKeyID, "reference key": c.Watch.ReferenceKeyID}
-	for i := 0; i+1 < len(extra); i += 2 {
-		s[extra[i]] = extra[i+1]
-	}
-	return s
+// stamp is what the stores of intake and watch are made for.
+func (c *Config) stamp(journalID string) state.Stamp {
+	return state.Stamp{stampIdentity: c.Watch.IdentityKeyID, stampReference: c.Watch.ReferenceKeyID, stampMapping: c.Mapping,
+		stampJournal: journalID}
 }
+
+// ledgerStamp is what the ledger is made for: it outlives generations, hence identity keys and mappings.
+func (c *Config) ledgerStamp() state.Stamp {
+	return state.Stamp{stampReference: c.Watch.ReferenceKeyID, stampNotifications: c.TopicIDs[c.notifications()]}
+}
+
+// Fields of stamps.
+const (
+	stampIdentity      = "identity key"
+	stampReference     = "reference key"
+	stampMapping       = "mapping"
+	stampJournal       = "journal topic"
+	stampNotifications = "notifications topic"
+)

@@ -20,7 +20,7 @@ func DryRun(ctx context.Context, cfg Config, visit func(watch.Notice)) (counts [
 		return nil, err
 	}
 	e.cfg.Dir = filepath.Join(cfg.Dir, fmt.Sprintf("dry-run-%d", cfg.Clock.Real().UnixNano()))
-	if e.ledger, err = openLedger(ctx, &e.cfg, e.ids[cfg.notifications()]); err != nil {
+	if e.ledger, err = openLedger(ctx, &e.cfg); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, e.ledger.close()) }()
@@ -46,7 +46,7 @@ func DryRun(ctx context.Context, cfg Config, visit func(watch.Notice)) (counts [
 func (e *Engine) dryRunPartition(ctx context.Context, p int32, sum map[watch.Count]int, visit func(watch.Notice)) (err error) {
 	t := newWatchTask(&e.cfg, p, e.ledger, e.runs)
 	defer func() { err = errors.Join(err, t.close()) }()
-	if t.store, err = openStore(&e.cfg, e.cfg.storeDir("watch", e.cfg.Generation, p), e.cfg.stamp()); err != nil {
+	if t.store, err = openStore(&e.cfg, e.cfg.storeDir("watch", e.cfg.Generation, p), e.cfg.stamp("")); err != nil {
 		return err
 	}
 	if err := t.load(); err != nil {

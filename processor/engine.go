@@ -58,7 +58,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	var err error
-	if e.ledger, err = openLedger(ctx, &e.cfg, e.ids[cfg.notifications()]); err != nil {
+	if e.ledger, err = openLedger(ctx, &e.cfg); err != nil {
 		return nil, err
 	}
 	if e.runs, err = openRuns(ctx, &e.cfg); err != nil {

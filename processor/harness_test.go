@@ -86,8 +86,9 @@ func (h *harness) start(t *testing.T) {
 		h.refused(err)
 		return
 	}
+	h.cfg.TopicIDs = e.cfg.TopicIDs
 	var err error
-	if h.ledger, err = openLedger(ctx, &h.cfg, e.ids[h.cfg.notifications()]); err != nil {
+	if h.ledger, err = openLedger(ctx, &h.cfg); err != nil {
 		h.refused(err)
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"lejarat/processor/event"
@@ -193,7 +194,7 @@ func checkControl(cfg *Config, value []byte) error {
 	topic := cfg.journal()
 	switch {
 	case c.Format != journal.Format:
-		return refuse("%s has format %d, this program writes format %d: run the version that made it, or make a new generation (lejarat rebuild --from-sources)", topic, c.Format, journal.Format)
+		return refuse("%s has format %d, this program writes format %d: run the version that made it, or raise state.generation for a new journal", topic, c.Format, journal.Format)
 	case c.ReferenceKeyID != cfg.Watch.ReferenceKeyID:
 		return refuse("%s was made with reference key %s, the configured one is %s: with another reference key everybody would be mailed again; put the former key back (identity.reference_key_file)",
 			topic, c.ReferenceKeyID, cfg.Watch.ReferenceKeyID)
@@ -201,11 +202,27 @@ func checkControl(cfg *Config, value []byte) error {
 		return refuse("%s was made with identity key %s, the configured one is %s: put the former key back (identity.key_file), or raise state.generation for a new journal under the new key",
 			topic, c.IdentityKeyID, cfg.Watch.IdentityKeyID)
 	case c.Virtual != cfg.Virtual && !cfg.Look:
-		return refuse("%s belongs to a service on a %s clock: start it %s --clock, or use another topic prefix", topic, clockName(c.Virtual), withWithout(c.Virtual))
+		return checkClock(topic, c.Virtual, cfg.Virtual)
+	case c.TopicIDs[cfg.notifications()] != cfg.TopicIDs[cfg.notifications()]:
+		return refuse("%s was made anew, and without what it held people would be mailed again: restore it, or for a new installation take another topic prefix", cfg.notifications())
+	case len(remade(c.TopicIDs, cfg.TopicIDs)) > 0:
+		return refuse("source topics %v were made anew: offsets of the former ones mean nothing in them; raise state.generation for a new journal from their start (nobody is mailed again)",
+			remade(c.TopicIDs, cfg.TopicIDs))
 	case c.Mapping != cfg.Mapping:
 		return refuse("%s was made with other sources, columns or identity lists: undo the change, or raise state.generation for a new journal (the ledger is common, nobody is mailed again)", topic)
 	}
 	return nil
+}
+
+// remade are the topics that have another id than they had.
+func remade(before, now map[string]string) (topics []string) {
+	for topic, id := range before {
+		if other, ok := now[topic]; ok && other != id {
+			topics = append(topics, topic)
+		}
+	}
+	slices.Sort(topics)
+	return topics
 }
 
 func clockName(virtual bool) string {

@@ -70,7 +70,7 @@ func (t *intakeTask) start(ctx context.Context, journalID string) error {
 		return fmt.Errorf("fencing intake of %s/%d: %w", t.tp.Topic, t.tp.Partition, err)
 	}
 	dir := t.cfg.storeDir("intake", t.cfg.Generation, fmt.Sprintf("%08x", t.src.ID), t.tp.Partition)
-	if t.store, err = openStore(t.cfg, dir, t.cfg.stamp("journal topic", journalID)); err != nil {
+	if t.store, err = openStore(t.cfg, dir, t.cfg.stamp(journalID)); err != nil {
 		return err
 	}
 	return t.loadPositions()
@@ -88,8 +88,8 @@ func (t *intakeTask) follow(ctx context.Context) error {
 		t.cfg.Logger.Error("source is held: records are missing from the topic; take a new complete snapshot",
 			"topic", t.tp.Topic, "partition", t.tp.Partition, "position", t.mark.Next, "start", span.Start, "end", span.End, "first_start", !known)
 		t.mark.Next, t.mark.Held = span.Start, journal.SourceGap
-	case t.mark.Held == journal.SourceRejects:
-		t.mark.Held = journal.SourceRuns // a restart is an operator's word that the mapping was mended
+	case t.mark.Held == journal.SourceRejects && t.cfg.Started.UnixMilli() > t.mark.HeldAt:
+		t.mark.Held = journal.SourceRuns // started after the stop: an operator's word that the source was mended
 	}
 	t.marked = journal.Watermark{Next: -1} // the first watermark is written at once, also for an empty partition
 	t.reader, err = t.cfg.Log.Read(ctx, map[event.TopicPartition]int64{t.tp: t.mark.Next})
@@ -175,8 +175,8 @@ func (t *intakeTask) take(b *intakeBatch, r *event.Record) error {
 		t.seeTruncate(b, &in)
 	}
 	if t.rejects.add(out.Verdict == intake.Rejected) {
-		t.mark.Held = journal.SourceRejects
-		t.cfg.Logger.Error("source stopped: too many of its records are rejected; check its mapping in the configuration (sources, columns), then restart",
+		t.mark.Held, t.mark.HeldAt = journal.SourceRejects, t.cfg.Clock.Real().UnixMilli()
+		t.cfg.Logger.Error("source stopped: too many of its records are rejected; where its mapping is wrong, mend it (sources, columns) and raise state.generation, where the source was, restart",
 			"topic", t.tp.Topic, "partition", t.tp.Partition, "offset", r.Offset)
 	}
 	return nil

@@ -31,15 +31,15 @@ type Ledger struct {
 
 // Key prefixes of the ledger store.
 const (
-	ledgerEmitted  = 'e' // e id[16] → nothing
+	ledgerEmitted  = 'e' // e id[16] → address[16]
 	ledgerSkipped  = 's' // s id[16] → address[16] reason
 	ledgerMark     = 'a' // a mark[16] → nothing
 	ledgerPosition = 'p' // p partition[4] → offset[8]
 )
 
 // openLedger opens the store and the reader behind it.
-func openLedger(ctx context.Context, cfg *Config, topicID string) (*Ledger, error) {
-	store, err := openStore(cfg, cfg.storeDir("ledger"), cfg.stamp("notifications topic", topicID))
+func openLedger(ctx context.Context, cfg *Config) (*Ledger, error) {
+	store, err := openStore(cfg, cfg.storeDir("ledger"), cfg.ledgerStamp())
 	if err != nil {
 		return nil, err
 	}
@@ -153,12 +153,16 @@ func (l *Ledger) read(b *state.Batch, r *event.Record, emitted map[journal.Ref]b
 		skips[id] = watch.Decision{Reason: *n.Reason, Address: address}
 		return nil
 	}
+	address, err := parseRef(n.AddressRef)
+	if err != nil {
+		return fmt.Errorf("reading %s/%d offset %d: %w", r.Topic, r.Partition, r.Offset, err)
+	}
 	mark, err := l.mark(&n)
 	if err != nil {
 		return fmt.Errorf("reading %s/%d offset %d: %w", r.Topic, r.Partition, r.Offset, err)
 	}
 	emitted[id] = true
-	b.Set(ledgerKey(ledgerEmitted, id), nil)
+	b.Set(ledgerKey(ledgerEmitted, id), address[:])
 	b.Set(ledgerKey(ledgerMark, mark), nil)
 	return nil
 }
@@ -221,7 +225,7 @@ func (l *Ledger) add(notices []watch.Notice) error {
 			l.setSkipped(b, n.ID, watch.Decision{Reason: n.Reason, Address: n.To.Address})
 			continue
 		}
-		b.Set(ledgerKey(ledgerEmitted, n.ID), nil)
+		b.Set(ledgerKey(ledgerEmitted, n.ID), n.To.Address[:])
 		b.Set(ledgerKey(ledgerMark, n.Mark), nil)
 	}
 	return b.Commit()
@@ -241,14 +245,14 @@ func (l *Ledger) reached(ends map[event.TopicPartition]event.Span) bool {
 
 // Decided implements watch.Ledger. A store that cannot be read must never look like "not sent yet".
 func (l *Ledger) Decided(id journal.Ref) watch.Decision {
-	done, err := l.store.Has(ledgerKey(ledgerEmitted, id))
+	v, found, err := l.store.Get(ledgerKey(ledgerEmitted, id))
 	if err != nil {
 		panic(fmt.Sprintf("reading the ledger: %v", err))
 	}
-	if done {
-		return watch.Decision{Emitted: true}
+	if found && len(v) == len(journal.Ref{}) {
+		return watch.Decision{Emitted: true, Address: journal.Ref(v)}
 	}
-	v, found, err := l.store.Get(ledgerKey(ledgerSkipped, id))
+	v, found, err = l.store.Get(ledgerKey(ledgerSkipped, id))
 	if err != nil {
 		panic(fmt.Sprintf("reading the ledger: %v", err))
 	}

@@ -102,6 +102,7 @@ func (h *handle) unjoined(ends map[event.TopicPartition]event.Span) string {
 
 func (e *Engine) outcome(missing []string) Outcome {
 	day, due := e.cfg.today()
+	due = due && !(e.cfg.HasLiveFrom && day < e.cfg.LiveFrom)
 	return Outcome{Date: day.String(), Due: due, Counts: e.runs.Counts(day), Unfinished: missing}
 }
 

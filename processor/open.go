@@ -19,6 +19,15 @@ func refuse(format string, args ...any) error { return &Refused{Text: fmt.Sprint
 // lastAliveKey holds the real time (unix seconds) at which the store last advanced.
 var lastAliveKey = []byte{0x01}
 
+// refusals say what helps where a store was made for something else.
+var refusals = map[string]string{
+	stampIdentity:  "put the former key back (identity.key_file), or raise state.generation for a new journal under the new key",
+	stampReference: "with another reference key everybody would be mailed again; put the former key back (identity.reference_key_file)",
+	stampMapping:   "sources, columns or identity lists have changed; undo the change, or raise state.generation for a new journal (nobody is mailed again)",
+	stampNotifications: "the notifications topic was made anew, and without what it held people would be mailed again; restore it, or for a new " +
+		"installation take another topic prefix and state directory",
+}
+
 // openStore opens a store of this instance. One that was made for another broker, topic or generation, that is damaged or that has
 // not advanced for too long (tombstones may be gone by then), is replaced by an empty one: the topics rebuild it. One
 // that was made under other keys is refused.
@@ -26,8 +35,8 @@ func openStore(cfg *Config, dir string, stamp state.Stamp) (*state.Store, error)
 	store, _, err := state.Open(dir, cfg.Shared, stamp)
 	var differs *state.StampError
 	switch {
-	case errors.As(err, &differs) && (differs.Field == "identity key" || differs.Field == "reference key"):
-		return nil, refuse("%v: put the former key back, or for a new identity key make a new generation (lejarat rebuild --from-sources)", err)
+	case errors.As(err, &differs) && differs.Field != stampJournal:
+		return nil, refuse("%v: %s", err, refusals[differs.Field])
 	case errors.As(err, &differs):
 		cfg.Logger.Warn("state store belongs to something else, rebuilding it", "dir", dir, "differs", differs.Field)
 		if err := state.Remove(dir, cfg.Shared); err != nil {

@@ -38,6 +38,10 @@ func (e *Engine) preflight(ctx context.Context) error {
 	if e.ids, err = cfg.Log.TopicIDs(ctx, append(cfg.inputs(), cfg.journal(), cfg.notifications())...); err != nil {
 		return err
 	}
+	cfg.TopicIDs = map[string]string{}
+	for _, topic := range append(cfg.inputs(), cfg.notifications()) {
+		cfg.TopicIDs[topic] = e.ids[topic]
+	}
 	if err := firstRecords(ctx, cfg, spans, cfg.journal(), e.checkJournal); err != nil {
 		return err
 	}
@@ -71,6 +75,34 @@ func (e *Engine) checkNotification(r *event.Record) (enough bool, err error) {
 
 // preflightRecords is how many records of a partition are looked at for a sign of what it was made with.
 const preflightRecords = 200
+
+// CheckClock refuses a clock of another kind than the topics were made with: a virtual one must not decide what real
+// people are sent.
+func CheckClock(ctx context.Context, l event.Log, prefix string, generation int, virtual bool) error {
+	cfg := &Config{Log: l, Prefix: prefix, Generation: generation}
+	spans, err := l.Spans(ctx, cfg.journal())
+	if err != nil {
+		return fmt.Errorf("%w (lejarat topics create makes lejarat's own topics)", err)
+	}
+	return firstRecords(ctx, cfg, spans, cfg.journal(), func(r *event.Record) (bool, error) {
+		key, err := journal.ParseKey(r.Key)
+		if err != nil || !key.Control {
+			return false, err
+		}
+		var c journal.Control
+		if err := json.Unmarshal(r.Value, &c); err != nil {
+			return false, fmt.Errorf("reading the control record: %w", journal.ErrFormat)
+		}
+		return true, checkClock(cfg.journal(), c.Virtual, virtual)
+	})
+}
+
+func checkClock(topic string, made, now bool) error {
+	if made == now {
+		return nil
+	}
+	return refuse("%s belongs to a service on a %s clock: start it %s --clock, or use another topic prefix", topic, clockName(made), withWithout(made))
+}
 
 // firstRecords shows the beginning of each partition to check until it has seen enough of the partition.
 func firstRecords(ctx context.Context, cfg *Config, spans map[event.TopicPartition]event.Span, topic string,

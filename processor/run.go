@@ -147,13 +147,11 @@ func (t *watchTask) barrier(ctx context.Context) error {
 		}
 		t.run.ends, t.run.taken = ends, t.cfg.Clock.Real()
 	}
-	for tp, span := range t.run.ends {
-		if m, ok := t.marks[tp]; !ok || m.Next < span.End {
-			if t.cfg.Clock.Real().Sub(t.run.taken) > patience {
-				return t.held(ctx, HeldBarrier, fmt.Sprintf("%s/%d is read up to offset %d, the run waits for %d", tp.Topic, tp.Partition, m.Next, span.End))
-			}
-			return nil
+	if tp, ok := t.lagging(); ok {
+		if t.cfg.Clock.Real().Sub(t.run.taken) > patience {
+			return t.held(ctx, HeldBarrier, fmt.Sprintf("%s/%d is read up to offset %d, the run waits for %d", tp.Topic, tp.Partition, t.marks[tp].Next, t.run.ends[tp].End))
 		}
+		return nil
 	}
 	var err error
 	if t.run.ledger, err = t.cfg.Log.Spans(ctx, t.cfg.notifications()); err != nil {
@@ -161,6 +159,20 @@ func (t *watchTask) barrier(ctx context.Context) error {
 	}
 	t.run.phase = phaseLedger
 	return nil
+}
+
+// lagging is the first source partition of which not everything below the barrier has been applied here.
+func (t *watchTask) lagging() (first event.TopicPartition, found bool) {
+	for tp, span := range t.run.ends {
+		m, ok := t.marks[tp]
+		if ok && m.Next >= span.End {
+			continue
+		}
+		if !found || tp.Topic < first.Topic || tp.Topic == first.Topic && tp.Partition < first.Partition {
+			first, found = tp, true
+		}
+	}
+	return first, found
 }
 
 // blocked says why no run may fire now, "" when nothing speaks against it. Ages are real time.

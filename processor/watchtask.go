@@ -47,6 +47,7 @@ const (
 	watchBulk     = 'b' // b → nothing; absent once the first fill is over
 	watchRules    = 'h' // h → hash of the rules
 	watchControl  = 'k' // k → control record
+	watchPoison   = 'x' // x → offset[8] of a record that cannot be read
 )
 
 // beforeAllDays is the cursor of a new store.
@@ -56,7 +57,9 @@ func newWatchTask(cfg *Config, partition int32, ledger *Ledger, runs *Runs) *wat
 	t := &watchTask{cfg: cfg, tp: event.TopicPartition{Topic: cfg.journal(), Partition: partition}, ledger: ledger, runs: runs,
 		marks: map[event.TopicPartition]journal.Watermark{}, sources: map[uint32]string{}, cursor: beforeAllDays, poison: -1}
 	for _, topic := range cfg.inputs() {
-		t.sources[journal.SourceID(topic)] = topic
+		if s, ok := cfg.source(topic); ok {
+			t.sources[s.ID] = topic
+		}
 	}
 	return t
 }
@@ -68,7 +71,7 @@ func (t *watchTask) start(ctx context.Context, ids map[string]string, progress *
 		return fmt.Errorf("fencing watch of partition %d: %w", t.tp.Partition, err)
 	}
 	dir := t.cfg.storeDir("watch", t.cfg.Generation, t.tp.Partition)
-	if t.store, err = openStore(t.cfg, dir, t.cfg.stamp("journal topic", ids[t.cfg.journal()])); err != nil {
+	if t.store, err = openStore(t.cfg, dir, t.cfg.stamp(ids[t.cfg.journal()])); err != nil {
 		return err
 	}
 	if err := t.load(); err != nil {
@@ -107,6 +110,11 @@ func (t *watchTask) load() error {
 	} else if found {
 		t.cursor = event.Date(int32(binary.BigEndian.Uint32(v)))
 	}
+	if v, found, err := t.store.Get([]byte{watchPoison}); err != nil {
+		return err
+	} else if found {
+		t.poison = int64(binary.BigEndian.Uint64(v))
+	}
 	v, found, err := t.store.Get([]byte{watchRules})
 	if err != nil {
 		return err
@@ -131,7 +139,7 @@ func (t *watchTask) load() error {
 		return errors.Join(err, cur.Close())
 	} else if found {
 		t.control = &journal.Control{}
-		if err := json.Unmarshal(v, t.control); err != nil {
+		if err := errors.Join(json.Unmarshal(v, t.control), checkControl(t.cfg, v)); err != nil {
 			return errors.Join(err, cur.Close())
 		}
 	}
@@ -202,7 +210,7 @@ func (t *watchTask) apply(ctx context.Context, wait time.Duration) error {
 				b.Discard()
 				return err
 			}
-			t.poisoned(&records[i], err)
+			t.poisoned(b, &records[i], err)
 		}
 	}
 	t.position = position
@@ -216,9 +224,10 @@ func (t *watchTask) apply(ctx context.Context, wait time.Duration) error {
 }
 
 // poisoned stops the partition from firing: what the record said is not known, so any notice could be wrong.
-func (t *watchTask) poisoned(r *event.Record, err error) {
+func (t *watchTask) poisoned(b *state.Batch, r *event.Record, err error) {
 	if t.poison < 0 {
 		t.poison = r.Offset
+		b.Set([]byte{watchPoison}, binary.BigEndian.AppendUint64(nil, uint64(r.Offset)))
 	}
 	t.cfg.Logger.Error("journal record cannot be read: this partition does not fire; make a new generation (state.generation) from the sources",
 		"topic", r.Topic, "partition", r.Partition, "offset", r.Offset, "error", err)
@@ -281,11 +290,14 @@ func timelineDay(day event.Date) []byte {
 	return binary.BigEndian.AppendUint32(append(make([]byte, 0, 5+identityBytes), watchTimeline), uint32(day)^1<<31)
 }
 
+// startedFormat orders as text.
+const startedFormat = "2006-01-02T15:04:05.000000000Z"
+
 // writeControl says under the fence what this partition is worked on with. An older starter with other rules leaves
 // the newer one's word alone, and does not fire.
 func (t *watchTask) writeControl(ctx context.Context, ids map[string]string) error {
 	c := journal.Control{Format: journal.Format, IdentityKeyID: t.cfg.Watch.IdentityKeyID, ReferenceKeyID: t.cfg.Watch.ReferenceKeyID,
-		Virtual: t.cfg.Virtual, Mapping: t.cfg.Mapping, TopicIDs: ids, Rules: t.rulesHash(event.NoExpiry - 1), Started: t.cfg.Started.UTC().Format(time.RFC3339Nano)}
+		Virtual: t.cfg.Virtual, Mapping: t.cfg.Mapping, TopicIDs: t.cfg.TopicIDs, Rules: t.rulesHash(event.NoExpiry - 1), Started: t.cfg.Started.UTC().Format(startedFormat)}
 	if t.control != nil && (t.control.Rules == c.Rules || t.control.Started > c.Started) {
 		return nil
 	}

@@ -14,7 +14,8 @@ func fuseCommand(o *options, command string) *cobra.Command {
 		processor.CommandRelease: "Let the run of a date go that the fuse holds",
 		processor.CommandSkip:    "Record every notice of a date's run as skipped; none of them is sent later",
 	}[command]
-	return &cobra.Command{
+	var f clockFlags
+	c := &cobra.Command{
 		Use:   command + " DATE",
 		Short: short,
 		Args:  cobra.ExactArgs(1),
@@ -32,7 +33,10 @@ func fuseCommand(o *options, command string) *cobra.Command {
 				return err
 			}
 			defer k.Close()
-			clk := &clock{}
+			clk, err := f.clock()
+			if err != nil {
+				return err
+			}
 			if err := k.Produce(cmd.Context(), []event.Record{processor.CommandMessage(cfg.Kafka.TopicPrefix, date, command, clk.Now())}); err != nil {
 				return err
 			}
@@ -43,4 +47,6 @@ func fuseCommand(o *options, command string) *cobra.Command {
 			return nil
 		},
 	}
+	f.add(c)
+	return c
 }

@@ -10,6 +10,7 @@ import (
 	"lejarat/cmd/lejarat/config"
 	"lejarat/connectors/console"
 	"lejarat/connectors/smtp"
+	"lejarat/processor"
 )
 
 func mailCommand(o *options) *cobra.Command {
@@ -60,6 +61,9 @@ func mail(ctx context.Context, cfg *config.Config, clk timepiece, once bool, lis
 		return smtp.Summary{}, err
 	}
 	defer k.Close()
+	if err := processor.CheckClock(ctx, k, cfg.Kafka.TopicPrefix, cfg.State.Generation, clk.Virtual()); err != nil {
+		return smtp.Summary{}, err
+	}
 	queue, err := k.Consume(ctx, cfg.Kafka.TopicPrefix+"mail", cfg.Kafka.Topics().MailSink)
 	if err != nil {
 		return smtp.Summary{}, err

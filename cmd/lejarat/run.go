@@ -67,6 +67,9 @@ func run(ctx context.Context, cfg *config.Config, clk timepiece, once bool, wait
 	if err := os.MkdirAll(cfg.State.Dir, 0o700); err != nil {
 		return fmt.Errorf("making the state directory (state.dir): %w", err)
 	}
+	if once {
+		cfg.Kafka.InstanceID = "" // a static member would keep its partitions after it has left
+	}
 	k, err := openKafka(ctx, cfg, log, registry)
 	if err != nil {
 		return err
@@ -180,7 +183,7 @@ func dryRun(ctx context.Context, cfg *config.Config, clk timepiece, asJSON bool,
 	if asJSON {
 		return printJSON(out, map[string]any{"date": dateOf(clk, cfg), "counts": counts, "notices": notices})
 	}
-	fmt.Fprintf(out, "Would go out on %s (nothing was written)\n", dateOf(clk, cfg))
+	fmt.Fprintf(out, "Would go out on %s, judged from what the journal holds, the fuse aside (nothing was written)\n", dateOf(clk, cfg))
 	printCounts(out, counts)
 	return nil
 }

@@ -178,14 +178,28 @@ func pilot(c *config.Config, p *processor.Config) (map[journal.Ref]bool, error) 
 	return set, nil
 }
 
+// servedTypes are the document types that some source maps; a type that none maps changes nothing.
+func servedTypes(c *config.Config) map[string]bool {
+	types := map[string]bool{}
+	for _, s := range c.Sources {
+		for _, t := range s.Columns.Type.Values {
+			types[t] = true
+		}
+		if t := s.Columns.Type.Constant; t != "" {
+			types[t] = true
+		}
+	}
+	return types
+}
+
 // mappingHash is the hash of what decides fingerprints and facts.
 func mappingHash(c *config.Config, lists []identity.List) string {
 	var lines []string
 	for _, s := range c.Sources {
 		lines = append(lines, fmt.Sprintf("%s %s %s %+v %v %v", s.Name, s.Topic, s.Kind, s.Columns, s.Damaged, s.DropTitle))
 	}
-	for name, d := range c.Documents {
-		lines = append(lines, name+" "+strings.Join(d.Match, ","))
+	for name := range servedTypes(c) {
+		lines = append(lines, name+" "+strings.Join(c.Documents[name].Match, ","))
 	}
 	sort.Strings(lines)
 	sum := xxhash.Sum64String(strings.Join(lines, "\n") + fmt.Sprint(lists))

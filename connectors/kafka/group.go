@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -12,24 +13,36 @@ import (
 	"lejarat/processor/event"
 )
 
-// Member implements event.Member.
-type Member struct {
-	cl   *kgo.Client
-	mu   sync.Mutex
-	held map[event.TopicPartition]bool
-	h    event.Assignment
-	done chan struct{}
-	stop context.CancelFunc
-}
-
-// rebalanceTimeout is how long a rebalance waits for a member to stop its tasks.
+// rebalanceTimeout is how long a rebalance waits for a member's Assigned and Revoked.
 const rebalanceTimeout = 60 * time.Second
 
+// Member implements event.Member.
+type Member struct {
+	cl      *kgo.Client
+	h       event.Assignment
+	stop    context.CancelFunc
+	stopped chan struct{}
+
+	mu     sync.Mutex // held while a handler runs
+	held   map[event.TopicPartition]bool
+	closed bool
+}
+
+var _ event.Member = (*Member)(nil)
+
 // Join implements event.Log. All topics are paused, so that nothing is fetched; positions are not the group's business.
+//
+// The brokers wait rebalanceTimeout for a handler, then give the member up: Assigned should only start tasks. A handler
+// must not call Close. With Options.InstanceID the membership outlives Close by the session timeout, for a restart to
+// find its partitions again.
 func (c *Client) Join(ctx context.Context, group string, topics []string, h event.Assignment) (event.Member, error) {
-	m := &Member{held: map[event.TopicPartition]bool{}, h: h, done: make(chan struct{})}
-	opts := append(c.group(group),
-		kgo.ConsumeTopics(topics...), kgo.ConsumeResetOffset(kgo.NewOffset().AtEnd()), kgo.DisableAutoCommit(),
+	if err := c.mayJoin(ctx, group, topics); err != nil {
+		return nil, err
+	}
+	m := &Member{held: map[event.TopicPartition]bool{}, h: h, stopped: make(chan struct{})}
+	// A start offset that needs no look-up: none is ever used.
+	opts := append(c.group(group), kgo.DisableAutoCommit(),
+		kgo.ConsumeStartOffset(kgo.NewOffset().At(0)), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, tps map[string][]int32) { m.assigned(tps) }),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, tps map[string][]int32) { m.revoked(tps) }),
 		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, tps map[string][]int32) { m.revoked(tps) }))
@@ -37,11 +50,31 @@ func (c *Client) Join(ctx context.Context, group string, topics []string, h even
 	if m.cl, err = kgo.NewClient(opts...); err != nil {
 		return nil, fmt.Errorf("making a member of group %s: %w", group, err)
 	}
+	// Paused first: the client joins as soon as it has topics, and would fetch from what it is given.
 	m.cl.PauseFetchTopics(topics...)
+	m.cl.AddConsumeTopics(topics...)
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	m.stop = stop
-	go m.poll(run, c, group)
+	log := c.o.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	go m.listen(run, log.With("group", group))
 	return m, nil
+}
+
+// mayJoin finds out what the library would try again for ever: topics that are not there, a group that is not allowed.
+func (c *Client) mayJoin(ctx context.Context, group string, topics []string) error {
+	if _, err := c.details(ctx, topics); err != nil {
+		return fmt.Errorf("joining group %s: %w", group, err)
+	}
+	for _, found := range c.adm.FindGroupCoordinators(ctx, group) {
+		// Anything else passes: a broker that has just started, for one, has no coordinators yet.
+		if err := classify(found.Err); errors.Is(err, event.ErrAccess) {
+			return fmt.Errorf("joining group %s: %w", group, err)
+		}
+	}
+	return nil
 }
 
 // group are the options of a group member.
@@ -54,14 +87,13 @@ func (c *Client) group(name string) []kgo.Opt {
 	return opts
 }
 
-// poll keeps the membership's errors from going unheard; no record ever comes.
-func (m *Member) poll(ctx context.Context, c *Client, group string) {
-	defer close(m.done)
+// listen keeps the membership's errors from going unheard; no record ever comes.
+func (m *Member) listen(ctx context.Context, log *slog.Logger) {
+	defer close(m.stopped)
 	for ctx.Err() == nil {
-		fetches := m.cl.PollFetches(ctx)
-		for _, e := range fetches.Errors() {
-			if ctx.Err() == nil && !errors.Is(e.Err, context.Canceled) && c.o.Logger != nil {
-				c.o.Logger.Warn("consumer group", "group", group, "error", e.Err)
+		for _, e := range m.cl.PollFetches(ctx).Errors() {
+			if ctx.Err() == nil && !errors.Is(e.Err, context.Canceled) {
+				log.Warn("consumer group", "error", e.Err)
 			}
 		}
 	}
@@ -80,19 +112,25 @@ func (m *Member) assigned(tps map[string][]int32) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	list := flatten(tps)
+	if m.closed || len(list) == 0 {
+		return // what is given to a member that is closing goes on to the others as it leaves
+	}
 	for _, tp := range list {
 		m.held[tp] = true
 	}
-	if len(list) > 0 {
-		m.h.Assigned(list)
-	}
+	m.h.Assigned(list)
 }
 
 func (m *Member) revoked(tps map[string][]int32) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.release(flatten(tps))
+}
+
+// release calls the handler for those of the partitions that are held.
+func (m *Member) release(partitions []event.TopicPartition) {
 	var list []event.TopicPartition
-	for _, tp := range flatten(tps) {
+	for _, tp := range partitions {
 		if m.held[tp] {
 			delete(m.held, tp)
 			list = append(list, tp)
@@ -106,19 +144,26 @@ func (m *Member) revoked(tps map[string][]int32) {
 // Close implements event.Member: it stops what is held, then leaves the group.
 func (m *Member) Close() {
 	m.mu.Lock()
+	if m.closed {
+		m.mu.Unlock()
+		return
+	}
+	m.closed = true
 	var list []event.TopicPartition
 	for tp := range m.held {
 		list = append(list, tp)
 	}
-	clear(m.held)
-	if len(list) > 0 {
-		m.h.Revoked(list)
-	}
+	m.release(list)
 	m.mu.Unlock()
+	m.stop()
+	<-m.stopped
+	leave(m.cl)
+}
+
+// leave leaves the group and closes the client. Brokers that do not answer find out by themselves, later.
+func leave(cl *kgo.Client) {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	_ = m.cl.LeaveGroupContext(ctx) // the brokers find out by themselves, later
-	m.stop()
-	<-m.done
-	m.cl.Close()
+	_ = cl.LeaveGroupContext(ctx)
+	cl.Close()
 }

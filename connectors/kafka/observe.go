@@ -2,11 +2,11 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/plugin/kprom"
 )
 
 // quiet passes the library's warnings and errors on. Its everyday messages are many: two a transaction.
@@ -17,45 +17,22 @@ func (q quiet) Enabled(ctx context.Context, l slog.Level) bool {
 	return l >= slog.LevelWarn && q.Handler.Enabled(ctx, l)
 }
 
-// onceOnly lets several clients share one set of metrics: the first registers them.
-type onceOnly struct{ prometheus.Registerer }
-
-// Register implements prometheus.Registerer.
-func (r onceOnly) Register(c prometheus.Collector) error {
-	err := r.Registerer.Register(c)
-	var already prometheus.AlreadyRegisteredError
-	if errors.As(err, &already) {
-		return nil
-	}
-	return err
+// traffic are the metrics of one Client's connections, all kgo clients together. It has kprom's hooks but those for a
+// client's beginning and end: at these kprom makes and drops its metrics, so that a second client would replace what
+// the first counts into.
+type traffic struct {
+	kgo.HookBrokerConnect
+	kgo.HookBrokerDisconnect
+	kgo.HookBrokerWrite
+	kgo.HookBrokerRead
+	kgo.HookBrokerE2E
+	kgo.HookBrokerThrottle
+	kgo.HookProduceBatchWritten
+	kgo.HookFetchBatchRead
 }
 
-// MustRegister implements prometheus.Registerer.
-func (r onceOnly) MustRegister(cs ...prometheus.Collector) {
-	for _, c := range cs {
-		if err := r.Register(c); err != nil {
-			panic(err) // two different metrics of one name: a fault of ours
-		}
-	}
-}
-
-// partitioner puts a record where it asks to be, and by the hash of its key, as Kafka's own clients do, where it asks for nothing.
-type partitioner struct{}
-
-// ForTopic implements kgo.Partitioner.
-func (partitioner) ForTopic(topic string) kgo.TopicPartitioner {
-	return topicPartitioner{kgo.StickyKeyPartitioner(nil).ForTopic(topic)}
-}
-
-type topicPartitioner struct{ hash kgo.TopicPartitioner }
-
-// RequiresConsistency implements kgo.TopicPartitioner: the partition never depends on which ones are available.
-func (topicPartitioner) RequiresConsistency(*kgo.Record) bool { return true }
-
-// Partition implements kgo.TopicPartitioner.
-func (p topicPartitioner) Partition(r *kgo.Record, n int) int {
-	if r.Partition >= 0 {
-		return int(r.Partition)
-	}
-	return p.hash.Partition(r, n)
+// metrics returns the hook that owns the metrics, for the client that lives longest, and the one for all others.
+func metrics(r prometheus.Registerer) (owner *kprom.Metrics, others traffic) {
+	m := kprom.NewMetrics("lejarat_kafka", kprom.Registerer(r))
+	return m, traffic{m, m, m, m, m, m, m, m}
 }

@@ -30,8 +30,8 @@ func (c *Client) Produce(ctx context.Context, records []event.Record) error {
 // produceError names the topic, never the record's contents.
 func produceError(k *kgo.Record, err error) error {
 	if is(err, kerr.MessageTooLarge) {
-		return fmt.Errorf("writing to %s: a record of %d bytes is larger than the topic allows (max.message.bytes) or a batch may be (%d bytes): %w",
-			k.Topic, len(k.Key)+len(k.Value), batchBytes, err)
+		return fmt.Errorf("writing to %s: a record of %d bytes is larger than the topic or this client allows (max.message.bytes): %w",
+			k.Topic, len(k.Key)+len(k.Value), err)
 	}
 	return fmt.Errorf("writing to %s: %w", k.Topic, err)
 }

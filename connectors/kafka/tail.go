@@ -76,9 +76,9 @@ func (c *Client) invisibleUpTo(ctx context.Context, topic kadm.TopicDetail, tp e
 	}
 	for {
 		req := kmsg.NewPtrFetchRequest()
-		req.MaxBytes, req.MinBytes, req.IsolationLevel, req.MaxWaitMillis = fetchPartitionBytes, 0, 1, 0
+		req.MaxBytes, req.MinBytes, req.IsolationLevel, req.MaxWaitMillis = c.o.FetchPartitionBytes, 0, 1, 0
 		part := kmsg.NewFetchRequestTopicPartition()
-		part.Partition, part.FetchOffset, part.PartitionMaxBytes = tp.Partition, at, fetchPartitionBytes
+		part.Partition, part.FetchOffset, part.PartitionMaxBytes = tp.Partition, at, c.o.FetchPartitionBytes
 		ask := kmsg.NewFetchRequestTopic()
 		ask.Topic, ask.TopicID, ask.Partitions = tp.Topic, [16]byte(topic.ID), []kmsg.FetchRequestTopicPartition{part}
 		req.Topics = []kmsg.FetchRequestTopic{ask}

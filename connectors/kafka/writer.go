@@ -88,7 +88,9 @@ func (w *Writer) Commit(ctx context.Context, records []event.Record, check func(
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
 	defer cancel()
 	if err := w.cl.EndTransaction(end, kgo.TryCommit); err != nil {
-		w.dead = fmt.Errorf("%w: %w", w.die("committing", err), event.ErrUnknown)
+		if err = w.die("committing", err); !errors.Is(err, event.ErrUnknown) {
+			w.dead = fmt.Errorf("%w: %w", err, event.ErrUnknown)
+		}
 		return nil, w.dead
 	}
 	return offsets, nil
@@ -133,9 +135,11 @@ func (w *Writer) produce(ctx context.Context, records []event.Record) ([]int64, 
 // refused ends a transaction that could not be written, and says what that leaves.
 func (w *Writer) refused(ctx context.Context, err error) error {
 	class := classify(err)
-	// Whom the id was taken from, or who may not use it, has nothing to abort. Where the time ran out, records are still
-	// on their way, and nothing may be begun behind them.
-	if errors.Is(class, event.ErrFenced) || errors.Is(class, event.ErrAccess) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+	// Whom the id was taken from, or who may not use it, has nothing to abort; an id that nobody used for a week is
+	// forgotten, and every further transaction of it would be refused. Where the time ran out, records are still on
+	// their way, and nothing may be begun behind them.
+	if errors.Is(class, event.ErrFenced) || errors.Is(class, event.ErrAccess) || is(err, kerr.InvalidProducerIDMapping, kerr.UnknownProducerID) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return w.die("writing", err)
 	}
 	if abortErr := w.abort(ctx); abortErr != nil {
@@ -155,6 +159,10 @@ func (w *Writer) abort(ctx context.Context) error {
 		return err
 	}
 	if err := w.cl.EndTransaction(end, kgo.TryAbort); err != nil {
+		return err
+	}
+	// Where the library is to take the id anew, it does so now instead of in the next transaction.
+	if _, _, err := w.cl.ProducerID(end); err != nil {
 		return err
 	}
 	if w.reinitialised() {

@@ -27,12 +27,12 @@ type facts struct {
 	name     string
 	language string
 	address  journal.Ref // keyed hash of the address alone
-	person   journal.Ref // pseudonym of the person
 
 	ref       journal.Ref
 	effective time.Time // zero: not mapped, or null
 	places    []Place
-	announce  int // index of the place that carries the announcement, -1 for a document
+	persons   []journal.Ref // of each place
+	announce  int           // index of the place that carries the announcement, -1 for a document
 
 	content, facts uint64
 }
@@ -48,9 +48,6 @@ func (c *Core) read(in *Input) (*facts, *event.Reject) {
 	}
 	f.effective = r.instant(c.Source.Effective)
 	holder, readable := r.holder()
-	if readable && c.Source.Kind == Registrations {
-		f.person = c.person(&holder)
-	}
 	if readable && (f.docType != "" || c.Source.Kind == Registrations) {
 		c.place(f, &holder, in)
 	}
@@ -66,10 +63,12 @@ func (c *Core) place(f *facts, h *identity.Holder, in *Input) {
 	}
 	for i, l := range lists {
 		fp, ok := c.Identity.Fingerprint(l, h)
+		person := c.person(l, h)
 		announce := c.Source.Kind == Registrations && i == 0
 		if !ok && announce {
 			// The announcement is owed to whoever registered, also where the identity is incomplete.
 			fp, ok = c.Identity.Sum("row", sourceBytes(c.Source.ID), []byte(in.Change.Row)), true
+			person = f.ref
 		}
 		if !ok {
 			continue
@@ -78,20 +77,22 @@ func (c *Core) place(f *facts, h *identity.Holder, in *Input) {
 			f.announce = len(f.places)
 		}
 		f.places = append(f.places, Place{List: l, Fingerprint: fp, Offset: in.Record.Offset})
+		f.persons = append(f.persons, person)
 	}
 }
 
 func sourceBytes(id uint32) []byte { return binary.BigEndian.AppendUint32(nil, id) }
 
-// person is a pseudonym of the person that a marriage does not change and that does not depend on the identity key:
-// the birth data, or all fields where those are incomplete.
-func (c *Core) person(h *identity.Holder) journal.Ref {
-	if h[identity.BirthName] != "" && h[identity.BirthDate] != "" {
-		return c.Refs.Sum("person", []byte(h[identity.BirthName]), []byte(h[identity.BirthPlace]), []byte(h[identity.BirthDate]),
-			[]byte(h[identity.MotherName]))
+// person is a pseudonym of the person under one identity list, made with the reference key: equal for two rows exactly
+// when their identities are equal under the list, also after the identity key has changed.
+func (c *Core) person(l identity.List, h *identity.Holder) journal.Ref {
+	id := make([]byte, 0, 160)
+	for field := identity.Field(0); field < identity.Fields; field++ {
+		if l.Has(field) {
+			id = append(append(id, h[field]...), 0)
+		}
 	}
-	return c.Refs.Sum("person of all fields", []byte(h[identity.Name]), []byte(h[identity.BirthName]), []byte(h[identity.BirthPlace]),
-		[]byte(h[identity.BirthDate]), []byte(h[identity.MotherName]))
+	return c.Refs.Sum("person", []byte{byte(l)}, id)
 }
 
 // hash fills the two hashes. The one of the facts is made with the reference key, so that it survives a new identity
@@ -117,7 +118,6 @@ func (c *Core) hash(f *facts, h *identity.Holder) {
 	d.Write(sum[:])
 	d.Write(f.ref[:])
 	d.Write(f.holderRef[:])
-	d.Write(f.person[:])
 	d.Write(f.address[:])
 	for _, s := range []string{f.number, f.email, f.name, f.language} {
 		d.WriteString(s)
@@ -143,7 +143,7 @@ func (c *Core) value(f *facts, next *Row, i int) []byte {
 			Expires: f.expires, Holder: f.holderRef}
 		return d.Encode()
 	}
-	g := journal.Registration{Meta: next.Meta, Ref: f.ref, Person: f.person, Announce: i == f.announce,
+	g := journal.Registration{Meta: next.Meta, Ref: f.ref, Person: f.persons[i], Announce: i == f.announce,
 		Email: f.email, Name: f.name, Language: f.language}
 	return g.Encode()
 }

@@ -47,7 +47,7 @@ type Document struct {
 type Registration struct {
 	Meta
 	Ref      Ref // pseudonym of the row
-	Person   Ref // pseudonym of the person that a marriage does not change
+	Person   Ref // pseudonym of the person under the list of this place
 	Announce bool
 	Email    string
 	Name     string

@@ -15,6 +15,7 @@ type Watermark struct {
 	Heartbeat     int64 // newest heartbeat row
 	Delayed       int64 // Kafka time of the newest streamed record that came with a delay above the limit
 	Held          SourceHold
+	HeldAt        int64 // real time at which the source was stopped by rejects
 }
 
 // SourceHold is why a source does not move on, or must not be used as it is.
@@ -39,7 +40,7 @@ func (h SourceHold) String() string {
 	case SourceRuns:
 		return "running"
 	case SourceRejects:
-		return "stopped: too many records rejected, check the mapping of this source, then restart"
+		return "stopped: too many records rejected; where the mapping of this source is wrong, mend it and raise state.generation; where the source was, restart"
 	case SourceGap:
 		return "held until a new complete snapshot: records are missing from the topic"
 	case SourceTruncate:
@@ -53,7 +54,7 @@ func (h SourceHold) String() string {
 // Encode returns the value.
 func (w *Watermark) Encode() []byte {
 	b := append(make([]byte, 0, 48), valueWatermark)
-	for _, v := range []int64{w.Next, w.Snapshot, w.SnapshotEnded, w.Committed, w.Heartbeat, w.Delayed} {
+	for _, v := range []int64{w.Next, w.Snapshot, w.SnapshotEnded, w.Committed, w.Heartbeat, w.Delayed, w.HeldAt} {
 		b = binary.AppendVarint(b, v)
 	}
 	return append(b, byte(w.Held))
@@ -66,7 +67,7 @@ func DecodeWatermark(b []byte) (Watermark, error) {
 	}
 	r := reader{b: b[1:]}
 	w := Watermark{Next: r.varint(), Snapshot: r.varint(), SnapshotEnded: r.varint(), Committed: r.varint(),
-		Heartbeat: r.varint(), Delayed: r.varint(), Held: SourceHold(r.byte())}
+		Heartbeat: r.varint(), Delayed: r.varint(), HeldAt: r.varint(), Held: SourceHold(r.byte())}
 	return w, r.done("watermark")
 }
 

@@ -237,7 +237,7 @@ func (d *decider) decide(n Notice, open, held bool) {
 		before == event.ReasonDuplicateAddress && was.Address == n.To.Address {
 		return
 	}
-	told := d.sent[n.Mark] || d.ledger.EmittedTo(n.Mark)
+	told := d.sent[n.Mark] || d.ledger.EmittedTo(n.Mark) || d.siblingTold(&n)
 	switch {
 	case told:
 		n.Reason = event.ReasonDuplicateAddress
@@ -265,6 +265,26 @@ func (d *decider) decide(n Notice, open, held bool) {
 		decision = event.Skipped
 	}
 	d.count(n.Kind, nil, n.Due, decision, n.Reason, n.Document)
+}
+
+// siblingTold says whether another registration of this identity was told at the same address. The address mark alone
+// does not know it where the two came to one identity later, by a marriage or a corrected name.
+func (d *decider) siblingTold(n *Notice) bool {
+	doc := journal.Ref{}
+	if n.Document != nil {
+		doc = n.Document.Ref
+	}
+	for i := range d.p.registrations {
+		o := d.p.registrations[i].Registration
+		if o.Ref == n.To.Ref || o.Address != n.To.Address {
+			continue
+		}
+		was := d.ledger.Decided(NoticeID(d.c.Refs, n.Kind, doc, n.Expires, n.Due.Date, o.Ref))
+		if was.Emitted && was.Address == n.To.Address {
+			return true
+		}
+	}
+	return false
 }
 
 func (d *decider) count(kind string, doc *document, due rules.Due, decision, reason string, of ...*journal.Document) {

@@ -76,7 +76,7 @@ type Ledger interface {
 type Decision struct {
 	Emitted bool
 	Reason  string      // why it was skipped
-	Address journal.Ref // of a skipped one: the address that the registration had
+	Address journal.Ref // the address that the registration had
 }
 
 // Applied is the moment at which a change is applied.

@@ -9,7 +9,7 @@ import (
 
 // Pilot restricts the service to named registrations; without any it is open to all.
 type Pilot struct {
-	// Registrations are row keys of registrations, as `lejarat explain` takes them. Default: none.
+	// Registrations are row keys of registrations: the fields of the record key, like id=12. Default: none.
 	Registrations []string `yaml:"registrations,omitempty"`
 	// File holds more of them, one a line; blank lines and lines that start with # do not count. Default: none.
 	File string `yaml:"file,omitempty"`

@@ -16,7 +16,7 @@ type Source struct {
 	Name string `yaml:"name"`
 	// Kind is documents or registrations. Required.
 	Kind string `yaml:"kind"`
-	// Format is the encoding of the messages: auto, json or avro. Default auto.
+	// Format is the encoding of the messages: auto or json. Default auto.
 	Format string `yaml:"format"`
 	// Columns say which column means what. Required.
 	Columns Columns `yaml:"columns"`

@@ -1,0 +1,153 @@
+package kafka
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"lejarat/processor/event"
+)
+
+// holder notes what a member holds, and complains of calls that overlap or contradict each other.
+type holder struct {
+	t     *testing.T
+	calls atomic.Int32
+
+	revoked atomic.Int32 // calls of Revoked
+	mu      sync.Mutex
+	held    map[event.TopicPartition]bool
+}
+
+func (h *holder) assignment() event.Assignment {
+	change := func(list []event.TopicPartition, to bool) {
+		if h.calls.Add(1) != 1 {
+			h.t.Error("two handler calls at a time")
+		}
+		defer h.calls.Add(-1)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		for _, tp := range list {
+			if h.held[tp] == to {
+				h.t.Errorf("%v: told twice that held is %v", tp, to)
+			}
+			h.held[tp] = to
+		}
+	}
+	return event.Assignment{
+		Assigned: func(list []event.TopicPartition) { change(list, true) },
+		Revoked:  func(list []event.TopicPartition) { change(list, false); h.revoked.Add(1) },
+	}
+}
+
+func (h *holder) partitions() (out []int32) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for tp, held := range h.held {
+		if held {
+			out = append(out, tp.Partition)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func join(t *testing.T, c *Client, group, topic string) (*holder, event.Member) {
+	t.Helper()
+	h := &holder{t: t, held: map[event.TopicPartition]bool{}}
+	m, err := c.Join(testContext(t), group, []string{topic}, h.assignment())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	return h, m
+}
+
+func TestTwoMembersShareAndOneTakesOver(t *testing.T) {
+	c, topic := begin(t, 4)
+	group := unique("group")
+	a, first := join(t, c, group, topic)
+	eventually(t, "the only member holds all", func() bool { return len(a.partitions()) == 4 })
+	b, second := join(t, c, group, topic)
+	eventually(t, "two each", func() bool { return len(a.partitions()) == 2 && len(b.partitions()) == 2 })
+	if both := slices.Concat(a.partitions(), b.partitions()); !slices.Equal(slices.Sorted(slices.Values(both)), []int32{0, 1, 2, 3}) {
+		t.Fatalf("held: %v and %v", a.partitions(), b.partitions())
+	}
+	first.Close()
+	if left := a.partitions(); len(left) != 0 {
+		t.Fatalf("after Close returned %v were not revoked", left)
+	}
+	eventually(t, "the other takes over", func() bool { return len(b.partitions()) == 4 })
+	second.Close()
+}
+
+func TestMembershipFetchesAndCommitsNothing(t *testing.T) {
+	brokers, broker := testBrokers(t)
+	if broker == nil {
+		t.Skip("needs to see the requests")
+	}
+	c := open(t, brokers, nil)
+	topic := topic(t, c, 2, nil)
+	commit(t, fence(t, c, unique("id")), topic, "not to be fetched")
+	var seen atomic.Int32
+	for _, key := range []kmsg.Key{kmsg.Fetch, kmsg.OffsetCommit, kmsg.ListOffsets} {
+		broker.cluster.ControlKey(key.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+			broker.cluster.KeepControl()
+			seen.Add(1)
+			return nil, nil, false
+		})
+	}
+	h, m := join(t, c, unique("group"), topic)
+	eventually(t, "all held", func() bool { return len(h.partitions()) == 2 })
+	time.Sleep(time.Second) // twice what a broker holds a fetch back
+	m.Close()
+	if n := seen.Load(); n != 0 {
+		t.Fatalf("%d requests that a membership needs not", n)
+	}
+}
+
+func TestMemberThatIsLostHearsOfIt(t *testing.T) {
+	brokers, broker := testBrokers(t)
+	if broker == nil {
+		t.Skip("needs to answer for the broker")
+	}
+	c := open(t, brokers, nil)
+	topic := topic(t, c, 2, nil)
+	h, m := join(t, c, unique("group"), topic)
+	eventually(t, "all held", func() bool { return len(h.partitions()) == 2 })
+	broker.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Err: kerr.UnknownMemberID})
+	eventually(t, "revoked", func() bool { return h.revoked.Load() == 1 })
+	eventually(t, "all held again", func() bool { return len(h.partitions()) == 2 })
+	m.Close()
+}
+
+func TestCloseWithoutBrokerEnds(t *testing.T) {
+	embeddedOnly(t)
+	brokers, broker := testBrokers(t)
+	c := open(t, brokers, nil)
+	topic := topic(t, c, 1, nil)
+	h, m := join(t, c, unique("group"), topic)
+	eventually(t, "held", func() bool { return len(h.partitions()) == 1 })
+	broker.Close()
+	began := time.Now()
+	m.Close()
+	if took := time.Since(began); took > 20*time.Second || len(h.partitions()) != 0 {
+		t.Fatalf("took %v; still held %v", took, h.partitions())
+	}
+}
+
+func TestJoiningForAMissingTopic(t *testing.T) {
+	c, _ := begin(t, 1)
+	if _, err := c.Join(testContext(t), unique("group"), []string{"not-there"}, event.Assignment{}); !errors.Is(err, event.ErrTopic) || !contains(err, "not-there") {
+		t.Errorf("Join: got %v, want ErrTopic", err)
+	}
+	if _, err := c.Consume(testContext(t), unique("group"), "not-there"); !errors.Is(err, event.ErrTopic) {
+		t.Errorf("Consume: got %v, want ErrTopic", err)
+	}
+}
