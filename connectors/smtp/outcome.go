@@ -1,7 +1,6 @@
 package smtp
 
 import (
-	"bytes"
 	"fmt"
 	"net/textproto"
 	"regexp"
@@ -154,4 +153,4 @@ type Summary struct {
 var finalDot = []byte(".\r\n")
 
 // oneLine refuses what would be two commands.
-func oneLine(s string) bool { return bytes.IndexAny([]byte(s), "\r\n\x00") < 0 }
+func oneLine(s string) bool { return !strings.ContainsAny(s, "\r\n\x00") }
