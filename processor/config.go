@@ -87,6 +87,8 @@ type Config struct {
 	Look bool
 	// TopicIDs are the brokers' ids of the sources and of notifications; New fills them in.
 	TopicIDs map[string]string
+	// SourcePartitions are the partition counts of the source topics; New fills them in.
+	SourcePartitions map[string]int32
 	// Mapping is the hash of what decides fingerprints and facts: sources, columns, identity lists.
 	Mapping string
 	// Started is when the process started, in real time; the newest starter's rules count.

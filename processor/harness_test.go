@@ -54,7 +54,7 @@ func testKey(fill byte) *identity.Key {
 	return k
 }
 
-func newHarness(t *testing.T) *harness {
+func newHarness(t testing.TB) *harness {
 	zone, err := time.LoadLocation("Europe/Budapest")
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func newHarness(t *testing.T) *harness {
 	return h
 }
 
-func (h *harness) start(t *testing.T) {
+func (h *harness) start(t testing.TB) {
 	ctx := context.Background()
 	if _, err := h.log.TopicIDs(ctx, h.cfg.journal()); err != nil {
 		h.log.Create(h.cfg.journal(), int(h.cfg.Partitions))
@@ -86,7 +86,7 @@ func (h *harness) start(t *testing.T) {
 		h.refused(err)
 		return
 	}
-	h.cfg.TopicIDs = e.cfg.TopicIDs
+	h.cfg.TopicIDs, h.cfg.SourcePartitions = e.cfg.TopicIDs, e.cfg.SourcePartitions
 	var err error
 	if h.ledger, err = openLedger(ctx, &h.cfg); err != nil {
 		h.refused(err)
@@ -137,7 +137,7 @@ func (h *harness) refused(err error) {
 	h.halt()
 }
 
-func (h *harness) stop(t *testing.T) { h.halt() }
+func (h *harness) stop(t testing.TB) { h.halt() }
 
 func (h *harness) halt() {
 	for _, w := range h.watch {
@@ -153,7 +153,7 @@ func (h *harness) halt() {
 }
 
 // lose deletes stores: watch, intake, ledger, or all.
-func (h *harness) lose(t *testing.T, what string) {
+func (h *harness) lose(t testing.TB, what string) {
 	for p := range h.cfg.Partitions {
 		if what == "watch" || what == "all" {
 			h.remove(t, h.cfg.storeDir("watch", h.cfg.Generation, p))
@@ -169,35 +169,40 @@ func (h *harness) lose(t *testing.T, what string) {
 	}
 }
 
-func (h *harness) remove(t *testing.T, dir string) {
+func (h *harness) remove(t testing.TB, dir string) {
 	if err := state.Remove(dir, h.shared); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // settle steps everything until nothing moves any more.
-func (h *harness) settle(t *testing.T) {
+func (h *harness) settle(t testing.TB) {
 	ctx := context.Background()
 	for range 40 {
 		h.clock.real = h.clock.real.Add(150 * time.Millisecond)
-		for _, i := range h.intake {
-			if err := i.step(ctx, 0); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for _, w := range h.watch {
-			if err := w.step(ctx, 0); err != nil {
-				t.Fatal(err)
-			}
-		}
 		if h.ledger == nil {
 			return
 		}
-		if err := h.ledger.step(ctx, 0); err != nil {
+		h.stepAll(t, ctx)
+	}
+}
+
+// stepAll steps every task and tail once.
+func (h *harness) stepAll(t testing.TB, ctx context.Context) {
+	for _, i := range h.intake {
+		if err := i.step(ctx, 0); err != nil {
 			t.Fatal(err)
 		}
-		if err := h.runs.step(ctx, 0); err != nil {
+	}
+	for _, w := range h.watch {
+		if err := w.step(ctx, 0); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := h.ledger.step(ctx, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.runs.step(ctx, 0); err != nil {
+		t.Fatal(err)
 	}
 }

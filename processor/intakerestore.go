@@ -208,16 +208,19 @@ func checkControl(cfg *Config, value []byte) error {
 	case len(remade(c.TopicIDs, cfg.TopicIDs)) > 0:
 		return refuse("source topics %v were made anew: offsets of the former ones mean nothing in them; raise state.generation for a new journal from their start (nobody is mailed again)",
 			remade(c.TopicIDs, cfg.TopicIDs))
+	case len(remade(c.Partitions, cfg.SourcePartitions)) > 0:
+		return refuse("source topics %v have another number of partitions than they had: a row may stand in two of them, and their order is lost; make the topics anew and raise state.generation",
+			remade(c.Partitions, cfg.SourcePartitions))
 	case c.Mapping != cfg.Mapping:
 		return refuse("%s was made with other sources, columns or identity lists: undo the change, or raise state.generation for a new journal (the ledger is common, nobody is mailed again)", topic)
 	}
 	return nil
 }
 
-// remade are the topics that have another id than they had.
-func remade(before, now map[string]string) (topics []string) {
-	for topic, id := range before {
-		if other, ok := now[topic]; ok && other != id {
+// remade are the topics of which something is not as it was: the id, the number of partitions.
+func remade[V comparable](before, now map[string]V) (topics []string) {
+	for topic, v := range before {
+		if other, ok := now[topic]; ok && other != v {
 			topics = append(topics, topic)
 		}
 	}

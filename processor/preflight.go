@@ -38,7 +38,7 @@ func (e *Engine) preflight(ctx context.Context) error {
 	if e.ids, err = cfg.Log.TopicIDs(ctx, append(cfg.inputs(), cfg.journal(), cfg.notifications())...); err != nil {
 		return err
 	}
-	cfg.TopicIDs = map[string]string{}
+	cfg.TopicIDs, cfg.SourcePartitions = map[string]string{}, e.inputs
 	for _, topic := range append(cfg.inputs(), cfg.notifications()) {
 		cfg.TopicIDs[topic] = e.ids[topic]
 	}

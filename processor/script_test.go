@@ -28,7 +28,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-func (h *harness) command(t *testing.T, d *datadriven.TestData) {
+func (h *harness) command(t testing.TB, d *datadriven.TestData) {
 	switch d.Cmd {
 	case "service":
 		h.configure(t, d)
@@ -88,7 +88,7 @@ func (h *harness) command(t *testing.T, d *datadriven.TestData) {
 }
 
 // moveClock takes 2026-02-28T06:00 and lets every six o'clock on the way pass, unless it is asked to jump (a leading !).
-func (h *harness) moveClock(t *testing.T, to string) {
+func (h *harness) moveClock(t testing.TB, to string) {
 	jump := strings.HasPrefix(to, "!")
 	at, err := time.ParseInLocation("2006-01-02T15:04", strings.TrimPrefix(to, "!"), h.zone)
 	if err != nil {
@@ -110,7 +110,7 @@ func (h *harness) moveClock(t *testing.T, to string) {
 }
 
 // recordLine appends the record of a line, with times=N that many, their rows numbered.
-func (h *harness) recordLine(t *testing.T, line string) {
+func (h *harness) recordLine(t testing.TB, line string) {
 	head, n, ok := strings.Cut(line, " times=")
 	if !ok {
 		h.record(t, line)
@@ -133,7 +133,7 @@ func (h *harness) recordLine(t *testing.T, line string) {
 }
 
 // record appends one line's record to its source topic.
-func (h *harness) record(t *testing.T, line string) {
+func (h *harness) record(t testing.TB, line string) {
 	words := strings.Fields(line)
 	kind, row, args := words[0], "", map[string]string{}
 	for _, w := range words[1:] {
@@ -178,7 +178,7 @@ func (h *harness) record(t *testing.T, line string) {
 }
 
 // time reads a commit time: 2026-02-28T06:00, real or real-20m; without one the clock counts.
-func (h *harness) time(t *testing.T, s string) time.Time {
+func (h *harness) time(t testing.TB, s string) time.Time {
 	if ago, ok := strings.CutPrefix(s, "real"); ok {
 		d, err := time.ParseDuration(ago + "0s")
 		if err != nil {

@@ -19,7 +19,7 @@ import (
 )
 
 // configure reads the arguments of service and restart; what is not named keeps the shipped default.
-func (h *harness) configure(t *testing.T, d *datadriven.TestData) {
+func (h *harness) configure(t testing.TB, d *datadriven.TestData) {
 	h.starts++
 	types := rules.Defaults()
 	idKey, refKey := testKey(1), testKey(2)
@@ -100,7 +100,7 @@ func (h *harness) cores(set *rules.Set, idKey *identity.Key, w *watch.Core) {
 	h.cfg.Watch = *w
 }
 
-func withMatch(t *testing.T, typ rules.DocumentType, fields []string) rules.DocumentType {
+func withMatch(t testing.TB, typ rules.DocumentType, fields []string) rules.DocumentType {
 	var err error
 	if typ.Match, err = identity.ParseList(fields); err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func withMatch(t *testing.T, typ rules.DocumentType, fields []string) rules.Docu
 	return typ
 }
 
-func withNotices(t *testing.T, typ rules.DocumentType, vals []string) rules.DocumentType {
+func withNotices(t testing.TB, typ rules.DocumentType, vals []string) rules.DocumentType {
 	typ.Notices = nil
 	for _, v := range vals { // P3M or P3M@2026-01-01
 		label, since, _ := strings.Cut(v, "@")
@@ -125,7 +125,7 @@ func withNotices(t *testing.T, typ rules.DocumentType, vals []string) rules.Docu
 	return typ
 }
 
-func mustDate(t *testing.T, s string) event.Date {
+func mustDate(t testing.TB, s string) event.Date {
 	d, err := event.ParseDate(s)
 	if err != nil {
 		t.Fatal(err)

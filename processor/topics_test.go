@@ -9,7 +9,7 @@ import (
 )
 
 // play runs lines of source records and clock moves on a started harness.
-func (h *harness) play(t *testing.T, clock string, lines ...string) string {
+func (h *harness) play(t testing.TB, clock string, lines ...string) string {
 	t.Helper()
 	h.out.Reset()
 	for _, l := range lines {
@@ -25,7 +25,7 @@ func (h *harness) play(t *testing.T, clock string, lines ...string) string {
 }
 
 // begin starts the service with the shipped rules.
-func (h *harness) begin(t *testing.T) {
+func (h *harness) begin(t testing.TB) {
 	t.Helper()
 	h.configure(t, &datadriven.TestData{})
 	h.start(t)
@@ -61,6 +61,19 @@ func TestTopicsMadeAnewAreRefused(t *testing.T) {
 		if got := h.out.String(); !strings.HasPrefix(got, "refused: ") || !strings.Contains(got, c.want) {
 			t.Errorf("%s made anew, state lost %v: %q", c.topic, c.lose, got)
 		}
+	}
+}
+
+// TestRaisedPartitionsAreRefused: with another number of partitions a row may stand in two of them.
+func TestRaisedPartitionsAreRefused(t *testing.T) {
+	h := newHarness(t)
+	h.begin(t)
+	h.halt()
+	h.log.AddPartitions(documentTopic, 2)
+	h.out.Reset()
+	h.start(t)
+	if got := h.out.String(); !strings.Contains(got, "source topics ["+documentTopic+"] have another number of partitions") {
+		t.Errorf("partitions raised: %q", got)
 	}
 }
 

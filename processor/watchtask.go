@@ -297,7 +297,7 @@ const startedFormat = "2006-01-02T15:04:05.000000000Z"
 // the newer one's word alone, and does not fire.
 func (t *watchTask) writeControl(ctx context.Context, ids map[string]string) error {
 	c := journal.Control{Format: journal.Format, IdentityKeyID: t.cfg.Watch.IdentityKeyID, ReferenceKeyID: t.cfg.Watch.ReferenceKeyID,
-		Virtual: t.cfg.Virtual, Mapping: t.cfg.Mapping, TopicIDs: t.cfg.TopicIDs, Rules: t.rulesHash(event.NoExpiry - 1), Started: t.cfg.Started.UTC().Format(startedFormat)}
+		Virtual: t.cfg.Virtual, Mapping: t.cfg.Mapping, TopicIDs: t.cfg.TopicIDs, Partitions: t.cfg.SourcePartitions, Rules: t.rulesHash(event.NoExpiry - 1), Started: t.cfg.Started.UTC().Format(startedFormat)}
 	if t.control != nil && (t.control.Rules == c.Rules || t.control.Started > c.Started) {
 		return nil
 	}

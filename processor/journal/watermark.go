@@ -79,7 +79,8 @@ type Control struct {
 	ReferenceKeyID string            `json:"reference_key_id"`
 	Virtual        bool              `json:"virtual"`
 	TopicIDs       map[string]string `json:"topic_ids"`
-	Mapping        string            `json:"mapping"` // hash of what decides fingerprints and facts
+	Partitions     map[string]int32  `json:"partitions"` // of the source topics
+	Mapping        string            `json:"mapping"`    // hash of what decides fingerprints and facts
 
 	Rules   string `json:"rules"`   // hash of the rules; the newest starter's count
 	Started string `json:"started"` // when the process that wrote this started, RFC 3339 with ns
