@@ -347,19 +347,12 @@ func runRecordKey(date event.Date, generation int, partition int32) string {
 // runMessage is the record of lejarat.runs for v.
 func runMessage(cfg *Config, date event.Date, v *RunRecord) event.Record {
 	key := runRecordKey(date, v.Generation, v.Partition)
-	return jsonMessage(cfg.runs(), key, "run", v.At, v)
+	return event.Message(cfg.runs(), key, key+"@"+v.At, "run", v.At, v)
 }
 
 // CommandMessage is the record that tells a running service to release or skip a date.
 func CommandMessage(prefix string, date event.Date, command string, at time.Time) event.Record {
 	v := RunCommand{RunDate: date.String(), Command: command, At: at.Format(event.TimeFormat)}
-	return jsonMessage(prefix+"runs", date.String()+"/command", "run-command", v.At, v)
-}
-
-func jsonMessage(topic, key, kind, at string, v any) event.Record {
-	body, err := json.Marshal(v)
-	if err != nil {
-		panic("encoding a message of our own: " + err.Error()) // plain structs of strings and numbers cannot fail
-	}
-	return event.Record{Topic: topic, Partition: event.AnyPartition, Key: []byte(key), Value: body, Headers: event.CloudEvent(key+"@"+at, kind, at)}
+	key := date.String() + "/command"
+	return event.Message(prefix+"runs", key, key+"@"+v.At, "run-command", v.At, v)
 }

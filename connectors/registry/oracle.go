@@ -58,7 +58,8 @@ type Expected struct {
 	DocumentNumber  string
 	RegistrationKey int64
 	// Address is the receiver's, trimmed and with its domain in lower case. Of several registrations of one person at
-	// one address it is left open which one is written to: the oracle takes the one with the lowest row id.
+	// one address it is left open which one is written to: the oracle takes the one with the lowest row id, the service
+	// the first row key, as text. The two agree where ids have equally many digits.
 	Address      string
 	Threshold    string
 	Expires, Due event.Date
@@ -82,7 +83,9 @@ type Oracle struct {
 type documentFacts struct {
 	Document
 	since time.Time // when these facts came; zero for the snapshot's
-	moved time.Time // when the identity last changed
+	// moved is when the identity last changed. A row that is deleted and comes back waits too in the service; here it
+	// does not: the invented registries never use a row id again.
+	moved time.Time
 }
 
 type registrationFacts struct {
@@ -98,7 +101,8 @@ type notice struct {
 }
 
 // addressNotice is a notice seen from an address: registration is set where the registration matters beside it, identity
-// where the person does.
+// where the person does. A document has one holder, so identity is set in announcements only; a document that comes to
+// somebody else at the same address would be taken for told, which the service does not do.
 type addressNotice struct {
 	notice
 	identity uint64

@@ -84,7 +84,9 @@ func (q *Oracle) announcement(reg *registrationFacts, h *household) []Expected {
 }
 
 // decide settles one notice for one registration, given the reason that speaks against it, and remembers it. What was
-// emitted to the registration stays so; a skip is recorded once, and can still become an emission.
+// emitted to the registration stays so; a skip is recorded once, and can still become an emission, but for a duplicate
+// address: that is for good while the address stays. (The service also records another reason that comes up later while
+// the window is open; where that happens the two differ.)
 func (q *Oracle) decide(n notice, reg *registrationFacts, h *household, reason string) (decision, why string, news bool) {
 	if q.emitted[n] {
 		return "", "", false

@@ -1,5 +1,7 @@
 package event
 
+import "encoding/json"
+
 // The values of the topics that lejarat writes, as SPEC.md 2.2 fixes them. Dates are 2026-08-31, times RFC 3339 with
 // milliseconds and offset. Each has a JSON Schema in schema/; a field is only ever added.
 
@@ -139,4 +141,13 @@ func CloudEvent(id, kind, at string) []Header {
 		{Key: "ce_time", Value: []byte(at)},
 		{Key: "content-type", Value: []byte("application/json")},
 	}
+}
+
+// Message is a record of one of these topics: v as JSON under key, with the headers of the event id.
+func Message(topic, key, id, kind, at string, v any) Record {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic("encoding a message of our own: " + err.Error()) // plain structs of strings and numbers cannot fail
+	}
+	return Record{Topic: topic, Partition: AnyPartition, Key: []byte(key), Value: body, Headers: CloudEvent(id, kind, at)}
 }

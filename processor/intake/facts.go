@@ -190,7 +190,7 @@ func (c *Core) reject(in *Input, old *Row, why *event.Reject, f *facts) Output {
 	if why.Column != "" {
 		v.Column = &why.Column
 	}
-	out.Records = append(out.Records, message(c.Rejects, sourcePosition(r), "reject", at, v))
+	out.Records = append(out.Records, event.Message(c.Rejects, sourcePosition(r), sourcePosition(r), "reject", at, v))
 	if why.Row == "" {
 		return out
 	}

@@ -2,7 +2,6 @@ package intake
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
@@ -210,7 +209,8 @@ func (c *Core) suppressions(out *Output, in *Input, f *facts, old, next *Row) {
 
 func (c *Core) suppress(out *Output, in *Input, ref journal.Ref, reason string, hash *string) {
 	at := in.Now.Format(event.TimeFormat)
-	out.Records = append(out.Records, message(c.Suppressions, suppressionKey(ref, reason), "suppression", at,
+	key := suppressionKey(ref, reason)
+	out.Records = append(out.Records, event.Message(c.Suppressions, key, key+"@"+at, "suppression", at,
 		event.Suppression{Since: at, AddressHash: hash}))
 }
 
@@ -224,12 +224,4 @@ func suppressionKey(ref journal.Ref, reason string) string {
 
 func sourcePosition(r *event.Record) string {
 	return r.Topic + "/" + strconv.Itoa(int(r.Partition)) + "/" + strconv.FormatInt(r.Offset, 10)
-}
-
-func message(topic, key, kind, at string, v any) event.Record {
-	body, err := json.Marshal(v)
-	if err != nil {
-		panic("encoding a message of our own: " + err.Error()) // plain structs of strings and numbers cannot fail
-	}
-	return event.Record{Topic: topic, Partition: event.AnyPartition, Key: []byte(key), Value: body, Headers: event.CloudEvent(key+"@"+at, kind, at)}
 }

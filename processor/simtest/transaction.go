@@ -46,6 +46,18 @@ func (l *Log) begin(id string, records []event.Record) (*Transaction, []int64) {
 // Open are the transactions that have not ended, oldest first.
 func (l *Log) Open() []*Transaction { return slices.Clone(l.open) }
 
+// Settled says whether no open transaction but those of id hold back who reads the topic.
+func (l *Log) Settled(topic, id string) bool {
+	for _, tx := range l.open {
+		for tp := range tx.first {
+			if tp.Topic == topic && tx.ID != id {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // End ends an open transaction: by a request that arrives late, or by the broker's time-out, which aborts and fences.
 func (l *Log) End(tx *Transaction, commit bool) {
 	if commit {

@@ -2,7 +2,6 @@ package watch
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"time"
 
 	"lejarat/processor/event"
@@ -13,10 +12,10 @@ import (
 func (c *Core) Records(n *Notice, run event.Date, at time.Time) []event.Record {
 	stamp := at.In(c.Zone).Format(event.TimeFormat)
 	id := hex.EncodeToString(n.ID[:])
-	out := []event.Record{message(c.Notifications, id, eventID(id, n.Reason), "notification", stamp, c.notice(n, run, id, stamp))}
+	out := []event.Record{event.Message(c.Notifications, id, eventID(id, n.Reason), "notification", stamp, c.notice(n, run, id, stamp))}
 	if n.Reason == "" {
 		ref := hex.EncodeToString(n.To.Ref[:])
-		out = append(out, message(c.MailSink, ref, id, "mail", stamp, c.mail(n, run, id, stamp)))
+		out = append(out, event.Message(c.MailSink, ref, id, "mail", stamp, c.mail(n, run, id, stamp)))
 	}
 	return out
 }
@@ -61,11 +60,3 @@ func eventID(id, reason string) string {
 func hexRef(r journal.Ref) string { return hex.EncodeToString(r[:]) }
 
 func text(s string) *string { return &s }
-
-func message(topic, key, id, kind, at string, v any) event.Record {
-	body, err := json.Marshal(v)
-	if err != nil {
-		panic("encoding a message of our own: " + err.Error()) // plain structs of strings and numbers cannot fail
-	}
-	return event.Record{Topic: topic, Partition: event.AnyPartition, Key: []byte(key), Value: body, Headers: event.CloudEvent(id, kind, at)}
-}
