@@ -181,7 +181,7 @@ func (t *watchTask) fuse(ctx context.Context) error {
 	due, counted := t.runs.total(t.run.date)
 	if !counted {
 		if t.cfg.Clock.Real().Sub(t.run.taken) > patience {
-			return t.held(ctx, HeldBarrier, "other partitions have not counted yet: the fuse looks at all of them")
+			return t.held(ctx, HeldFuse, "other partitions have not counted yet: the fuse looks at all of them")
 		}
 		return nil
 	}

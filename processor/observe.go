@@ -42,7 +42,7 @@ type RunChunk struct {
 // TaskState: a task began to restore, runs, or failed.
 type TaskState struct {
 	Task  string
-	State string // restoring, running, stopped, failed
+	State string // restoring, running, failed
 	Err   error
 }
 

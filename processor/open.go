@@ -3,6 +3,7 @@ package processor
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"lejarat/state"
@@ -30,15 +31,19 @@ var refusals = map[string]string{
 
 // openStore opens a store of this instance. One that was made for another broker, topic or generation, that is damaged or that has
 // not advanced for too long (tombstones may be gone by then), is replaced by an empty one: the topics rebuild it. One
-// that was made under other keys is refused.
+// that was made under other keys, mappings or notifications is refused.
 func openStore(cfg *Config, dir string, stamp state.Stamp) (*state.Store, error) {
 	store, _, err := state.Open(dir, cfg.Shared, stamp)
 	var differs *state.StampError
 	switch {
-	case errors.As(err, &differs) && differs.Field != stampJournal:
-		return nil, refuse("%v: %s", err, refusals[differs.Field])
+	case errors.As(err, &differs) && !slices.Equal(differs.Fields, []string{stampJournal}):
+		for _, field := range differs.Fields {
+			if field != stampJournal {
+				return nil, refuse("%v: %s", err, refusals[field])
+			}
+		}
 	case errors.As(err, &differs):
-		cfg.Logger.Warn("state store belongs to something else, rebuilding it", "dir", dir, "differs", differs.Field)
+		cfg.Logger.Warn("state store belongs to another journal, rebuilding it", "dir", dir)
 		if err := state.Remove(dir, cfg.Shared); err != nil {
 			return nil, err
 		}

@@ -93,6 +93,8 @@ func (t *watchTask) advance(ctx context.Context) error {
 	case phaseLedger:
 		if t.ledger.reached(t.run.ledger) {
 			t.run.phase = phaseRules
+		} else if t.cfg.Clock.Real().Sub(t.run.taken) > patience {
+			return t.held(ctx, HeldBarrier, "the ledger has not read "+t.cfg.notifications()+" to its end yet")
 		}
 		return nil
 	case phaseRules:

@@ -8,8 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -138,19 +141,26 @@ func (s *Store) checkStamp(want Stamp) (fresh bool, err error) {
 		return false, fmt.Errorf("%s has version %d, this program writes version %d: delete the directory, it is rebuilt from the topics: %w",
 			s.dir, have.Version, Version, ErrVersion)
 	}
-	for k, v := range want {
-		if have.Stamp[k] != v {
-			return false, &StampError{Dir: s.dir, Field: k, Have: have.Stamp[k], Want: v}
+	differs := &StampError{Dir: s.dir}
+	for _, k := range slices.Sorted(maps.Keys(want)) {
+		if have.Stamp[k] != want[k] {
+			differs.Fields = append(differs.Fields, k)
 		}
+	}
+	if len(differs.Fields) > 0 {
+		return false, differs
 	}
 	return false, nil
 }
 
-// StampError is an ErrStamp that names the field that differs.
-type StampError struct{ Dir, Field, Have, Want string }
+// StampError is an ErrStamp that names the fields that differ, in order.
+type StampError struct {
+	Dir    string
+	Fields []string
+}
 
 func (e *StampError) Error() string {
-	return fmt.Sprintf("%s was made with %s %q, now it is %q", e.Dir, e.Field, e.Have, e.Want)
+	return fmt.Sprintf("%s was made with another %s", e.Dir, strings.Join(e.Fields, ", another "))
 }
 
 // Unwrap makes it an ErrStamp.

@@ -14,8 +14,8 @@ import (
 )
 
 func topicsCommand(o *options) *cobra.Command {
-	c := &cobra.Command{Use: "topics", Short: "Make or check lejarat's topics", Args: cobra.ArbitraryArgs,
-		RunE: func(*cobra.Command, []string) error { return usage("topics create, or topics verify") }}
+	c := &cobra.Command{Use: "topics", Short: "Make or check lejarat's topics; alone it checks", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return topics(cmd, o, false) }}
 	c.AddCommand(
 		&cobra.Command{Use: "create", Short: "Make the topics that are missing; touch none that exists; list what differs", Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error { return topics(cmd, o, true) }},

@@ -58,7 +58,7 @@ const RowKeyHead = 16 + 1 + 1 + 4
 // ErrFormat is a record that this version does not understand.
 var ErrFormat = errors.New("journal record of an unknown form")
 
-// SourceID is the short name of a source in keys: a hash of its topic. Configuration refuses two sources with one id.
+// SourceID is the short name of a source in keys: a hash of its name, by default its topic. Configuration refuses two sources with one id.
 func SourceID(topic string) uint32 {
 	h := fnv.New32a()
 	h.Write([]byte(topic))

@@ -92,13 +92,6 @@ func (l *Log) Create(name string, partitions int) {
 	l.topics[name] = t
 }
 
-// AddPartitions raises the number of partitions of a topic.
-func (l *Log) AddPartitions(name string, more int) {
-	for range more {
-		l.topics[name].partitions = append(l.topics[name].partitions, &partition{})
-	}
-}
-
 // Append writes a record outside any transaction, as a connector does, and returns its offset.
 func (l *Log) Append(r event.Record) int64 { return l.append(r, nil) }
 
