@@ -15,7 +15,7 @@ help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
 build: ## build bin/lejarat
-	go build -trimpath -o $(BIN) ./cmd/lejarat
+	go build -o $(BIN) ./cmd/lejarat
 
 run: build ## the main job on an embedded broker: half a year of an invented registry (ARGS="--people 10000 --seed 7")
 	$(BIN) demo $(ARGS)

@@ -30,7 +30,11 @@ type demoFlags struct {
 	days   int
 	rate   float64
 	listen string
+	until  time.Time // no day begins after it; zero: no such limit
 }
+
+// demoPatience is how long the days may take without a terminal: whoever waits there is a script.
+const demoPatience = 19 * time.Second
 
 func demoCommand(o *options) *cobra.Command {
 	var f demoFlags
@@ -47,6 +51,9 @@ func demoCommand(o *options) *cobra.Command {
 			terminal := term.IsTerminal(int(os.Stdout.Fd()))
 			if terminal && !cmd.Flags().Changed("rate") {
 				f.rate = demoTerminalRate
+			}
+			if !terminal && !cmd.Flags().Changed("days") && !cmd.Flags().Changed("rate") {
+				f.until = started.Add(demoPatience)
 			}
 			return demo(cmd.Context(), f, terminal, cmd.OutOrStdout())
 		},
@@ -107,6 +114,10 @@ func play(ctx context.Context, s *stage, f demoFlags, story *story) error {
 	first := s.world.Day()
 	for day := first; day < first+event.Date(f.days); day++ {
 		began := time.Now()
+		if !f.until.IsZero() && began.After(f.until) {
+			story.say("Without a terminal the demo ends here, after %d days; --days plays as many as you like.", day-first)
+			break
+		}
 		expected, err := s.run(ctx, day)
 		if err != nil {
 			return err
