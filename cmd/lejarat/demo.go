@@ -122,6 +122,9 @@ func play(ctx context.Context, s *stage, f demoFlags, story *story) error {
 		if err != nil {
 			return err
 		}
+		if s.released {
+			story.say("The fuse held the run of %s: it is larger than usual. An operator looked and released it (lejarat release %s).", day, day)
+		}
 		story.ran(day, s.engine.Figures(day), expected)
 		if err := s.await(ctx, story.delivered); err != nil {
 			return err
