@@ -178,6 +178,10 @@ func (t *watchTask) fuse(ctx context.Context) error {
 		t.run.phase = phaseFire
 		return nil
 	}
+	if t.over() {
+		t.again() // what was counted is too old to decide by: count again
+		return nil
+	}
 	due, counted := t.runs.total(t.run.date)
 	if !counted {
 		if t.cfg.Clock.Real().Sub(t.run.taken) > patience {

@@ -53,7 +53,7 @@ func newIntakeTask(cfg *Config, tp event.TopicPartition, partitions int32, urgen
 	t := &intakeTask{cfg: cfg, src: src, tp: tp, core: cfg.Intake, partitions: partitions, urgent: urgent,
 		journalAt: make([]int64, cfg.Partitions)}
 	t.core.Source = src.Source
-	t.core.Partitions = cfg.Partitions
+	t.core.Partitions, t.core.Generation = cfg.Partitions, cfg.Generation
 	t.core.Journal, t.core.Suppressions, t.core.Rejects = cfg.journal(), cfg.topic("suppressions"), cfg.topic("rejects")
 	t.rejects.share = src.MaxRejectShare
 	var err error
@@ -152,7 +152,7 @@ func (t *intakeTask) take(b *intakeBatch, r *event.Record) error {
 	}
 	in.First = t.mark.SnapshotEnded == 0 && (in.Change.Snapshot == event.SnapshotRow || in.Change.Snapshot == event.SnapshotLast)
 	t.see(&in, r)
-	if t.src.Kind == intake.Heartbeats {
+	if t.src.Kind == intake.Heartbeats && in.Reject == nil {
 		t.taken[intake.Ignored]++
 		return nil
 	}

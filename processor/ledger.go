@@ -141,6 +141,9 @@ func (l *Ledger) read(b *state.Batch, r *event.Record, emitted map[journal.Ref]b
 		return refuse("%s holds notifications made with reference key %s, the configured one is %s: with another reference key everybody would be mailed again; put the former key back (identity.reference_key_file)",
 			r.Topic, n.ReferenceKeyID, l.cfg.Watch.ReferenceKeyID)
 	}
+	if n.Virtual != l.cfg.Virtual && !l.cfg.Look {
+		return checkClock(r.Topic, n.Virtual, l.cfg.Virtual)
+	}
 	id, err := parseRef(n.ID)
 	if err != nil {
 		return fmt.Errorf("reading %s/%d offset %d: %w", r.Topic, r.Partition, r.Offset, err)

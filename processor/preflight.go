@@ -70,7 +70,10 @@ func (e *Engine) checkNotification(r *event.Record) (enough bool, err error) {
 		return true, refuse("%s was made with reference key %s, the configured one is %s: with another reference key everybody would be mailed again; put the former key back (identity.reference_key_file)",
 			r.Topic, n.ReferenceKeyID, e.cfg.Watch.ReferenceKeyID)
 	}
-	return true, nil
+	if e.cfg.Look {
+		return true, nil
+	}
+	return true, checkClock(r.Topic, n.Virtual, e.cfg.Virtual)
 }
 
 // preflightRecords is how many records of a partition are looked at for a sign of what it was made with.

@@ -82,7 +82,12 @@ func (t *watchTask) advance(ctx context.Context) error {
 			return nil
 		}
 		t.run = run{phase: phaseBarrier, date: date, started: t.cfg.Clock.Now(), counts: map[watch.Count]int{}}
-		t.resume()
+		if t.resume() {
+			// What an earlier attempt counted must not let this one, or another partition, go.
+			if err := t.report(ctx, RunRunning, "", ""); err != nil {
+				return err
+			}
+		}
 	}
 	if t.cfg.Clock.Real().Before(t.run.again) {
 		return nil
@@ -114,10 +119,10 @@ func (t *watchTask) advance(ctx context.Context) error {
 }
 
 // resume goes on from what the partition wrote of this date before, perhaps by another owner.
-func (t *watchTask) resume() {
+func (t *watchTask) resume() (counted bool) {
 	r, ok := t.runs.get(t.run.date, t.tp.Partition)
 	if !ok {
-		return
+		return false
 	}
 	for _, c := range r.Counts {
 		t.run.counts[c.Count] += c.Number
@@ -126,6 +131,7 @@ func (t *watchTask) resume() {
 		t.run.started = at
 	}
 	t.run.reported = r.Reason + r.Detail
+	return r.Due != nil
 }
 
 // again begins the run anew: the barrier has become too old, or a transaction did not come about.

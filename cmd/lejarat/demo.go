@@ -92,6 +92,10 @@ func demo(ctx context.Context, f demoFlags, terminal bool, out io.Writer) error 
 	defer server.Close(context.WithoutCancel(ctx))
 	story.address("http://" + server.Addr())
 	if err := play(ctx, s, f, story); err != nil {
+		if ctx.Err() != nil {
+			story.say("Stopped on %s.", s.world.Day())
+			return nil
+		}
 		return err
 	}
 	if err := story.summary(s, box); err != nil {

@@ -9,6 +9,9 @@ import (
 	"lejarat/processor/event"
 )
 
+// commandDays is how far ahead an operator may release or skip a date.
+const commandDays = 31
+
 func fuseCommand(o *options, command string) *cobra.Command {
 	short := map[string]string{
 		processor.CommandRelease: "Let the run of a date go that the fuse holds",
@@ -28,13 +31,20 @@ func fuseCommand(o *options, command string) *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
+			clk, err := f.clock()
+			if err != nil {
+				return err
+			}
+			today := event.DateOf(clk.Now(), cfg.Calendar.Location())
+			if date < today || date > today+commandDays {
+				return usage("%s is not a date whose run can be spoken of: today is %s, at most %d days ahead", date, today, commandDays)
+			}
 			k, err := openKafka(cmd.Context(), cfg, newLogger(cfg), nil)
 			if err != nil {
 				return err
 			}
 			defer k.Close()
-			clk, err := f.clock()
-			if err != nil {
+			if err := processor.CheckClock(cmd.Context(), k, cfg.Kafka.TopicPrefix, cfg.State.Generation, clk.Virtual()); err != nil {
 				return err
 			}
 			if err := k.Produce(cmd.Context(), []event.Record{processor.CommandMessage(cfg.Kafka.TopicPrefix, date, command, clk.Now())}); err != nil {

@@ -31,13 +31,14 @@ func mailCommand(o *options) *cobra.Command {
 				return err
 			}
 			summary, err := mail(cmd.Context(), cfg, clock, once, listen)
-			if once && o.json {
-				if err := printJSON(cmd.OutOrStdout(), summary); err != nil {
-					return err
-				}
-			} else if once {
-				fmt.Fprintf(cmd.OutOrStdout(), "%+v\n", summary)
+			if err != nil || !once {
+				return err
 			}
+			if o.json {
+				return printJSON(cmd.OutOrStdout(), summary)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d accepted, %d rejected, %d expired, %d suppressed, %d in doubt, %d settled before, %d left\n",
+				summary.Accepted, summary.Rejected, summary.Expired, summary.Suppressed, summary.InDoubt, summary.Skipped, summary.Left)
 			return err
 		},
 	}

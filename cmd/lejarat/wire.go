@@ -76,7 +76,7 @@ func engineConfig(c *config.Config, k event.Log, clk timepiece, log *slog.Logger
 	topics := c.Kafka.Topics()
 	p.Watch = watch.Core{Rules: set, Zone: zone, RunHour: hour, RunMinute: minute, Refs: refKey, Sources: map[uint32]bool{},
 		Announcements: c.Announcements.Enabled, SpreadDays: c.Announcements.SpreadDays, Notifications: topics.Notifications,
-		MailSink: topics.MailSink, IdentityKeyID: idKey.ID(), ReferenceKeyID: refKey.ID()}
+		MailSink: topics.MailSink, IdentityKeyID: idKey.ID(), ReferenceKeyID: refKey.ID(), Virtual: clk.Virtual()}
 	names := map[uint32]string{}
 	for _, s := range c.Sources {
 		src := source(s, zone, int(c.Limits.MaxRecordBytes))

@@ -44,6 +44,7 @@ type Notice struct {
 	PersonRef       string  `json:"person_ref"`
 	IdentityKeyID   string  `json:"identity_key_id"`
 	ReferenceKeyID  string  `json:"reference_key_id"`
+	Virtual         bool    `json:"virtual"` // decided by a virtual clock, on topics of its own
 	At              string  `json:"at"`
 }
 

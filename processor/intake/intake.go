@@ -33,8 +33,11 @@ const (
 	Heartbeats
 )
 
-// oldKeyHeader is on the create half of a primary-key change (Debezium).
-const oldKeyHeader = "__debezium.oldkey"
+// A primary-key change arrives as a delete and a create; Debezium marks the two halves.
+const (
+	newKeyHeader = "__debezium.newkey"
+	oldKeyHeader = "__debezium.oldkey"
+)
 
 // None is a column that is not mapped.
 const None = -1
@@ -86,6 +89,8 @@ type Core struct {
 	Lists    []identity.List
 	Identity *identity.Key
 	Refs     *identity.Key
+	// Generation is the journal's. In a later one than the first, suppressions of former ones may stand.
+	Generation int
 	// Partitions is the number of journal partitions.
 	Partitions int32
 	// Journal, Suppressions and Rejects are topic names.
@@ -246,7 +251,8 @@ func (c *Core) remove(in *Input, old *Row) Output {
 	}
 	out := Output{Row: next, Verdict: Applied}
 	c.retractOthers(&out, in.Change.Row, old, next)
-	if c.Source.Kind == Registrations {
+	// A registration that only gets another key is not gone: what waits for it may still be handed over.
+	if c.Source.Kind == Registrations && in.Record.HeaderValue(newKeyHeader) == nil {
 		c.suppress(&out, in, c.RegistrationRef(in.Change.Row), event.SuppressDeleted, nil)
 	}
 	return out

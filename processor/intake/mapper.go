@@ -189,7 +189,8 @@ func (m *mapper) birthDate() string {
 // suppressions tells the mail connector what must not be handed over any more, and lifts what no longer holds.
 func (c *Core) suppressions(out *Output, in *Input, f *facts, old, next *Row) {
 	if old == nil {
-		return // nothing of this registration can be waiting
+		c.firstSuppressions(out, in, f)
+		return
 	}
 	if !next.On && (old.On || old.Deleted) {
 		c.suppress(out, in, f.ref, event.SuppressSwitchedOff, nil)
@@ -205,6 +206,21 @@ func (c *Core) suppressions(out *Output, in *Input, f *facts, old, next *Row) {
 		c.suppress(out, in, f.ref, event.SuppressMoved, &hash)
 		c.lift(out, f.ref, event.SuppressAddress)
 	}
+}
+
+// firstSuppressions is for a registration that is not known. In the first snapshot of the first generation nothing can
+// stand against it; later a suppression may have outlived what was known of the row, and would silence it for good.
+func (c *Core) firstSuppressions(out *Output, in *Input, f *facts) {
+	switch {
+	case in.First && c.Generation <= 1:
+		return
+	case f.on:
+		c.lift(out, f.ref, event.SuppressSwitchedOff)
+	case c.Generation > 1:
+		c.suppress(out, in, f.ref, event.SuppressSwitchedOff, nil)
+	}
+	c.lift(out, f.ref, event.SuppressDeleted)
+	c.lift(out, f.ref, event.SuppressMoved)
 }
 
 func (c *Core) suppress(out *Output, in *Input, ref journal.Ref, reason string, hash *string) {

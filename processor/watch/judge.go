@@ -22,6 +22,8 @@ type document struct {
 	held       bool
 	superseded bool
 	expires    event.Date // effective
+	// waiting: it moved here and does not take part yet. It may silence others, nobody is told of it.
+	waiting bool
 }
 
 type registration struct {
@@ -36,7 +38,9 @@ func (c *Core) Judge(rows []Row, day Day, ledger Ledger) Judgement {
 	p := c.sortOut(rows, day, &j)
 	d := decider{c: c, day: day, ledger: ledger, j: &j, sent: map[journal.Ref]bool{}, p: p}
 	for i := range p.documents {
-		d.document(&p.documents[i])
+		if !p.documents[i].waiting {
+			d.document(&p.documents[i])
+		}
 	}
 	for i := range p.registrations {
 		d.announcement(&p.registrations[i])
@@ -44,7 +48,8 @@ func (c *Core) Judge(rows []Row, day Day, ledger Ledger) Judgement {
 	return j
 }
 
-// sortOut pairs rows with their holds, leaves out what takes no part, and finds who supersedes whom.
+// sortOut pairs rows with their holds, leaves out registrations that take no part yet, and finds who supersedes whom: a
+// document that does not take part yet supersedes all the same, or a replaced one would be told of meanwhile.
 func (c *Core) sortOut(rows []Row, day Day, j *Judgement) *person {
 	p := &person{heldTypes: map[string]bool{}}
 	holds := map[string]*journal.HoldMark{}
@@ -60,10 +65,11 @@ func (c *Core) sortOut(rows []Row, day Day, j *Judgement) *person {
 			}
 			holders[r.Key.Source] = d.Holder
 		}
+		waiting := false
 		if m := r.Value.Meta(); m.Moved != 0 {
 			if from := c.takesPart(m.Moved); from > day.Date {
 				j.later(from)
-				continue
+				waiting = true
 			}
 		}
 		key := rowID(&r.Key)
@@ -71,8 +77,8 @@ func (c *Core) sortOut(rows []Row, day Day, j *Judgement) *person {
 		case r.Value.Hold != nil:
 			holds[key] = r.Value.Hold
 		case r.Value.Document != nil:
-			p.documents = append(p.documents, document{Document: r.Value.Document, key: key})
-		case r.Value.Registration != nil:
+			p.documents = append(p.documents, document{Document: r.Value.Document, key: key, waiting: waiting})
+		case r.Value.Registration != nil && !waiting:
 			p.registrations = append(p.registrations, registration{Registration: r.Value.Registration, key: key})
 		}
 	}

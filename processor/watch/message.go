@@ -23,7 +23,7 @@ func (c *Core) Records(n *Notice, run event.Date, at time.Time) []event.Record {
 func (c *Core) notice(n *Notice, run event.Date, id, at string) event.Notice {
 	v := event.Notice{ID: id, Kind: n.Kind, Decision: event.Emitted, RunDate: run.String(),
 		RegistrationRef: hexRef(n.To.Ref), AddressRef: hexRef(n.To.Address), PersonRef: hexRef(n.To.Person),
-		IdentityKeyID: c.IdentityKeyID, ReferenceKeyID: c.ReferenceKeyID, At: at}
+		IdentityKeyID: c.IdentityKeyID, ReferenceKeyID: c.ReferenceKeyID, Virtual: c.Virtual, At: at}
 	if n.Reason != "" {
 		v.Decision, v.Reason = event.Skipped, &n.Reason
 	}

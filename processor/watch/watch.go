@@ -43,6 +43,7 @@ type Core struct {
 	// Topics and keys named in what is emitted.
 	Notifications, MailSink       string
 	IdentityKeyID, ReferenceKeyID string
+	Virtual                       bool // the clock in use is virtual
 }
 
 // Row is one row, or the hold of one, of an identity.
