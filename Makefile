@@ -9,7 +9,7 @@ PEOPLE ?= 5000
 DAYS ?= 365
 FUZZTIME ?= 30s
 
-.PHONY: help build run test check fmt bench sim integration stack stack-stop fuzz
+.PHONY: help build run test check bench sim integration chaos stack stack-stop fuzz
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -35,7 +35,8 @@ check: ## format, vet, staticcheck, race detector, tidy modules, clean tree
 bench: ## micro-benchmarks and the whole pipeline on the embedded broker
 	go test -run '^$$' -bench . -benchmem ./...
 
-sim: ## the oracle's comparison for one seed and more (SEED=7 N=3 PEOPLE=5000 DAYS=365)
+sim: ## simulated faults, then the oracle's comparison (SEED=7 N=3 PEOPLE=5000 DAYS=365)
+	LEJARAT_SIM_SEED=$(SEED) LEJARAT_SIM_SEEDS=$(N) go test -count=1 -timeout 60m -v -run 'TestSimulation$$' ./processor
 	LEJARAT_ORACLE_SEED=$(SEED) LEJARAT_ORACLE_SEEDS=$(N) LEJARAT_ORACLE_PEOPLE=$(PEOPLE) LEJARAT_ORACLE_DAYS=$(DAYS) \
 	go test -count=1 -timeout 60m -v -run TestOracle ./cmd/lejarat
 
@@ -50,6 +51,11 @@ integration: ## a row changed in PostgreSQL becomes a mail in Postfix: the real 
 	eval "$$(deploy/stack/env)"; status=0; \
 	go test -tags integration -count=1 -timeout 20m -v ./deploy/integration/... || status=1; \
 	LEJARAT_TEST_BROKERS=$$STACK_KAFKA go test -count=1 -timeout 10m ./connectors/kafka/... || status=1; \
+	deploy/stack/stop; exit $$status
+
+chaos: ## two instances on a real broker, killed, frozen and restarted while runs are due (SEED=7)
+	deploy/stack/start kafka
+	status=0; LEJARAT_CHAOS_SEED=$(SEED) go test -tags integration -count=1 -timeout 10m -v -run TestChaos ./deploy/integration/ || status=1; \
 	deploy/stack/stop; exit $$status
 
 fuzz: ## every decoder, FUZZTIME each

@@ -1,0 +1,289 @@
+package processor
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"lejarat/processor/event"
+	"lejarat/processor/journal"
+	"lejarat/processor/simtest"
+)
+
+// simSabotage is a deliberate bug, put in through the model, the configuration, or by a hand in a task's state between
+// two steps: the engine has no switch for it.
+type simSabotage struct {
+	name     string
+	seed     uint64 // catches it
+	blind    bool   // no seed is known that does
+	log      simtest.Flaws
+	trusting bool // every transaction without a clear answer counts as aborted
+
+	configure func(*Config)
+	open      func(*sim, *simInstance)     // an instance has opened its ledger and runs
+	tail      func(*sim, *simInstance)     // the ledger has been read on
+	fresh     func(*sim, *watchTask)       // before a watch task starts
+	started   func(*sim, *watchTask)       // after it
+	step      func(*sim, *watchTask) error // instead of its step
+	opened    func(*sim, *intakeTask)      // before an intake store is restored
+	restored  func(*sim, *intakeTask)      // after it
+	produce   func(*sim, []event.Record)   // between records and end of a transaction of a run
+
+	memo map[any]any // what the bug remembers
+}
+
+func (b *simSabotage) configured(c *Config) {
+	b.memo = map[any]any{}
+	if b.configure != nil {
+		b.configure(c)
+	}
+}
+
+func (b *simSabotage) openedInstance(s *sim, i *simInstance) {
+	if b.open != nil {
+		b.open(s, i)
+	}
+}
+
+func (b *simSabotage) tailed(s *sim, i *simInstance) {
+	if b.tail != nil {
+		b.tail(s, i)
+	}
+}
+
+func (b *simSabotage) newWatch(s *sim, t *watchTask) {
+	if b.fresh != nil {
+		b.fresh(s, t)
+	}
+}
+
+func (b *simSabotage) startedWatch(s *sim, t *watchTask) {
+	if b.started != nil {
+		b.started(s, t)
+	}
+}
+
+func (b *simSabotage) stepWatch(s *sim, t *watchTask) error {
+	if b.step != nil {
+		return b.step(s, t)
+	}
+	return t.step(s.ctx, 0)
+}
+
+func (b *simSabotage) openedIntake(s *sim, t *intakeTask) {
+	if b.opened != nil {
+		b.opened(s, t)
+	}
+}
+
+func (b *simSabotage) restoredIntake(s *sim, t *intakeTask) {
+	if b.restored != nil {
+		b.restored(s, t)
+	}
+}
+
+func (b *simSabotage) produced(s *sim, records []event.Record) {
+	if b.produce != nil && s.firing != nil {
+		b.produce(s, records)
+	}
+}
+
+// TestSimulationBites shows that the checkers see: each deliberate bug is caught. The search begins at the seed that is
+// known to catch it and goes on from there; LEJARAT_SIM_BITES=N searches seeds 1 to N instead, and says which one it was.
+func TestSimulationBites(t *testing.T) {
+	n, err := strconv.ParseUint(os.Getenv("LEJARAT_SIM_BITES"), 10, 64)
+	for _, bug := range simBugs {
+		if bug.blind && err != nil {
+			continue // no seed is known that catches it: LEJARAT_SIM_BITES searches for one
+		}
+		t.Run(bug.name, func(t *testing.T) {
+			first, most := bug.seed, uint64(simBites)
+			if err == nil {
+				first, most = 1, n
+			}
+			for seed := first; seed < first+most; seed++ {
+				if err := newSim(seed, &bug).run(); err != nil {
+					t.Logf("caught by seed %d: %v", seed, err)
+					return
+				}
+			}
+			t.Errorf("not caught by seeds %d to %d", first, first+most-1)
+		})
+	}
+}
+
+// simBites is how many seeds a bug may survive.
+const simBites = 300
+
+// deafReader moves on without hearing what does not pass.
+type deafReader struct {
+	event.Reader
+	passes func(*event.Record) bool
+}
+
+func (r deafReader) Poll(ctx context.Context, most int, wait time.Duration) ([]event.Record, error) {
+	records, err := r.Reader.Poll(ctx, most, wait)
+	var heard []event.Record
+	for i := range records {
+		if r.passes(&records[i]) {
+			heard = append(heard, records[i])
+		}
+	}
+	return heard, err
+}
+
+// earlyClock is a day slow.
+type earlyClock struct{ *manualClock }
+
+func (c earlyClock) Now() time.Time { return c.now.Add(-24 * time.Hour) }
+
+// unordered hides the source's order.
+type unordered struct{ Decoder }
+
+func (d unordered) Decode(r *event.Record) (event.Change, error) {
+	ch, err := d.Decoder.Decode(r)
+	ch.Order = 0
+	return ch, err
+}
+
+// forget deletes the ledger's entries under prefixes.
+func (s *sim) forget(i *simInstance, prefixes ...byte) {
+	for _, p := range prefixes {
+		s.wipe(i.eng.ledger.store, p)
+	}
+}
+
+var simBugs = []simSabotage{
+	{name: "no fence", seed: 1, log: simtest.Flaws{NoFence: true}},
+	{name: "the end is the last stable offset", seed: 20, log: simtest.Flaws{StableEnd: true}},
+	{name: "uncommitted records are read", seed: 2, log: simtest.Flaws{ReadUncommitted: true}},
+	{name: "nobody looks at the clock before a transaction ends", blind: true, log: simtest.Flaws{NoCheck: true}},
+	{name: "an unknown outcome counts as aborted", seed: 4, trusting: true},
+	{name: "a barrier never ages", seed: 43, configure: func(c *Config) { c.Limits.BarrierAge = 1000 * time.Hour }},
+	{name: "fire before the barrier", seed: 8, step: func(s *sim, t *watchTask) error {
+		if t.run.phase == phaseBarrier {
+			t.run.ends, t.run.taken = map[event.TopicPartition]event.Span{}, s.clock.real
+		}
+		return t.step(s.ctx, 0)
+	}},
+	{name: "the ledger is not read on before firing", seed: 31, step: func(s *sim, t *watchTask) error {
+		if t.run.phase == phaseLedger {
+			t.run.ledger = nil
+		}
+		return t.step(s.ctx, 0)
+	}},
+	{name: "a ledger of the instance's own notices", seed: 1, open: func(_ *sim, i *simInstance) {
+		i.eng.ledger.reader = deafReader{i.eng.ledger.reader, func(*event.Record) bool { return false }}
+	}},
+	{name: "a ledger of one partition", seed: 3, open: func(_ *sim, i *simInstance) {
+		i.eng.ledger.reader = deafReader{i.eng.ledger.reader, func(r *event.Record) bool { return r.Partition == 0 }}
+	}},
+	{name: "a ledger without addresses", seed: 191, tail: func(s *sim, i *simInstance) { s.forget(i, ledgerMark) }},
+	{name: "the clock prunes the ledger", seed: 5, tail: func(s *sim, i *simInstance) {
+		today := event.DateOf(s.clock.now, s.cfg.Watch.Zone)
+		if s.sabotage.memo[i.n] != today {
+			s.forget(i, ledgerEmitted, ledgerMark)
+			s.sabotage.memo[i.n] = today
+		}
+	}},
+	{name: "a skip overwrites what was emitted", seed: 90, tail: (*sim).skipsOverwrite},
+	{name: "the ledger is written before the commit", seed: 8, produce: (*sim).ledgerFirst},
+	{name: "the index is written before the commit", seed: 15, produce: (*sim).indexFirst},
+	{name: "the cursor is taken from runs", seed: 11, started: func(_ *sim, t *watchTask) {
+		t.cursor = max(t.cursor, t.runs.lastComplete(t.tp.Partition))
+	}},
+	{name: "a recheck is entered behind a running scan", blind: true, step: func(s *sim, t *watchTask) error {
+		phase := t.run.phase
+		t.run.phase = phaseIdle
+		err := t.apply(s.ctx, 0)
+		if t.run.phase = phase; err != nil {
+			return err
+		}
+		return t.advance(s.ctx)
+	}},
+	{name: "a moved row fires at once", seed: 2, opened: func(s *sim, t *intakeTask) {
+		cfg := *t.cfg
+		cfg.Clock = earlyClock{s.clock}
+		t.cfg = &cfg
+	}},
+	{name: "intake goes on where its store stood", seed: 1, opened: func(s *sim, t *intakeTask) { s.sabotage.memo[t] = t.mark },
+		restored: func(s *sim, t *intakeTask) { t.mark, _ = s.sabotage.memo[t].(journal.Watermark) }},
+	{name: "a lost intake store gets its position back but no rows", seed: 1, opened: func(s *sim, t *intakeTask) {
+		s.sabotage.memo[t] = t.journalAt[0] == 0
+	}, restored: func(s *sim, t *intakeTask) {
+		if s.sabotage.memo[t] == true {
+			s.wipe(t.store, intakeRow)
+		}
+	}},
+	{name: "a lost watch store is filled from the middle of the journal", seed: 5, fresh: func(s *sim, t *watchTask) {
+		spans, err := s.log.Spans(s.ctx, t.tp.Topic)
+		s.check(err)
+		t.position = spans[t.tp].End / 2
+	}},
+	{name: "re-deliveries are believed", seed: 12, configure: func(c *Config) {
+		for i := range c.Sources {
+			made := c.Sources[i].NewDecoder
+			c.Sources[i].NewDecoder = func() (Decoder, error) {
+				d, err := made()
+				return unordered{d}, err
+			}
+		}
+	}},
+	{name: "runs are not read", seed: 1, open: func(_ *sim, i *simInstance) {
+		i.eng.runs.reader = deafReader{i.eng.runs.reader, func(*event.Record) bool { return false }}
+	}},
+	{name: "a snapshot does not hold the run", seed: 39, step: func(s *sim, t *watchTask) error {
+		for tp, m := range t.marks {
+			m.SnapshotEnded = max(m.Snapshot, m.SnapshotEnded)
+			t.marks[tp] = m
+		}
+		return t.step(s.ctx, 0)
+	}},
+}
+
+// skipsOverwrite lets every skip that the ledger ever read take the place of what was emitted later.
+func (s *sim) skipsOverwrite(i *simInstance) {
+	store := i.eng.ledger.store
+	cur, err := store.Cursor([]byte{ledgerSkipped}, []byte{ledgerSkipped + 1})
+	s.check(err)
+	b := store.Batch()
+	for ok := cur.Seek([]byte{ledgerSkipped}); ok; ok = cur.Next() {
+		b.Delete(append([]byte{ledgerEmitted}, cur.Key()[1:]...))
+	}
+	s.check(cur.Close())
+	s.check(b.Commit())
+	s.forget(i, ledgerMark)
+}
+
+// ledgerFirst marks the notices of a transaction that may yet be aborted.
+func (s *sim) ledgerFirst(records []event.Record) {
+	l := s.firing.ledger
+	b := l.store.Batch()
+	for i := range records {
+		if records[i].Topic != s.cfg.notifications() {
+			continue
+		}
+		var n event.Notice
+		s.check(json.Unmarshal(records[i].Value, &n))
+		if n.Decision != event.Emitted {
+			continue
+		}
+		id, err := parseRef(n.ID)
+		s.check(err)
+		address, err := parseRef(n.AddressRef)
+		s.check(err)
+		b.Set(ledgerKey(ledgerEmitted, id), address[:])
+	}
+	s.check(b.Commit())
+}
+
+// indexFirst moves the store on in the middle of a transaction that may yet be aborted.
+func (s *sim) indexFirst(records []event.Record) {
+	t := s.firing
+	if records[0].Topic == s.cfg.notifications() && decodeSim[RunRecord](s, &records[len(records)-1]).State == RunComplete {
+		t.cursor = t.run.date
+	}
+}
