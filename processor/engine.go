@@ -14,11 +14,11 @@ import (
 
 // Engine is one instance: it joins the two groups and runs the tasks of whatever partitions it is given.
 type Engine struct {
-	cfg    Config
-	ids    map[string]string // topic → topic id, as the control records name them
-	inputs map[string]int32  // source topic → partitions
-	ledger *Ledger
-	runs   *Runs
+	cfg       Config
+	journalID string           // the broker's id of the journal
+	inputs    map[string]int32 // source topic → partitions
+	ledger    *Ledger
+	runs      *Runs
 
 	mu     sync.Mutex
 	intake map[event.TopicPartition]*handle

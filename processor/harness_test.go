@@ -103,7 +103,7 @@ func (h *harness) start(t testing.TB) {
 	for p := int32(0); p < h.cfg.Partitions; p++ {
 		w := newWatchTask(&h.cfg, p, h.ledger, h.runs)
 		h.watch = append(h.watch, w)
-		if err := w.start(ctx, e.ids, newProgress(h.clock.Real())); err != nil {
+		if err := w.start(ctx, e.journalID, newProgress(h.clock.Real())); err != nil {
 			h.refused(err)
 			return
 		}
@@ -114,7 +114,7 @@ func (h *harness) start(t testing.TB) {
 			t.Fatal(err)
 		}
 		h.intake = append(h.intake, task)
-		if err := task.start(ctx, e.ids[h.cfg.journal()]); err != nil {
+		if err := task.start(ctx, e.journalID); err != nil {
 			h.refused(err)
 			return
 		}

@@ -196,8 +196,7 @@ func checkControl(cfg *Config, value []byte) error {
 	case c.Format != journal.Format:
 		return refuse("%s has format %d, this program writes format %d: run the version that made it, or raise state.generation for a new journal", topic, c.Format, journal.Format)
 	case c.ReferenceKeyID != cfg.Watch.ReferenceKeyID:
-		return refuse("%s was made with reference key %s, the configured one is %s: with another reference key everybody would be mailed again; put the former key back (identity.reference_key_file)",
-			topic, c.ReferenceKeyID, cfg.Watch.ReferenceKeyID)
+		return checkReference(cfg, topic, c.ReferenceKeyID)
 	case c.IdentityKeyID != cfg.Watch.IdentityKeyID:
 		return refuse("%s was made with identity key %s, the configured one is %s: put the former key back (identity.key_file), or raise state.generation for a new journal under the new key",
 			topic, c.IdentityKeyID, cfg.Watch.IdentityKeyID)

@@ -137,12 +137,8 @@ func (l *Ledger) read(b *state.Batch, r *event.Record, emitted map[journal.Ref]b
 	if err := json.Unmarshal(r.Value, &n); err != nil {
 		return fmt.Errorf("reading %s/%d offset %d: not a notification: %w", r.Topic, r.Partition, r.Offset, journal.ErrFormat)
 	}
-	if n.ReferenceKeyID != l.cfg.Watch.ReferenceKeyID {
-		return refuse("%s holds notifications made with reference key %s, the configured one is %s: with another reference key everybody would be mailed again; put the former key back (identity.reference_key_file)",
-			r.Topic, n.ReferenceKeyID, l.cfg.Watch.ReferenceKeyID)
-	}
-	if n.Virtual != l.cfg.Virtual && !l.cfg.Look {
-		return checkClock(r.Topic, n.Virtual, l.cfg.Virtual)
+	if err := checkNotice(l.cfg, r.Topic, &n); err != nil {
+		return err
 	}
 	id, err := parseRef(n.ID)
 	if err != nil {

@@ -35,13 +35,15 @@ func (e *Engine) preflight(ctx context.Context) error {
 		return refuse("%s has %d partitions, configured are %d: set kafka.journal_partitions to %d, or make a new generation (state.generation)",
 			cfg.journal(), partitions, cfg.Partitions, partitions)
 	}
-	if e.ids, err = cfg.Log.TopicIDs(ctx, append(cfg.inputs(), cfg.journal(), cfg.notifications())...); err != nil {
+	cfg.SourcePartitions = e.inputs
+	if cfg.TopicIDs, err = cfg.Log.TopicIDs(ctx, append(cfg.inputs(), cfg.notifications())...); err != nil {
 		return err
 	}
-	cfg.TopicIDs, cfg.SourcePartitions = map[string]string{}, e.inputs
-	for _, topic := range append(cfg.inputs(), cfg.notifications()) {
-		cfg.TopicIDs[topic] = e.ids[topic]
+	journals, err := cfg.Log.TopicIDs(ctx, cfg.journal())
+	if err != nil {
+		return err
 	}
+	e.journalID = journals[cfg.journal()]
 	if err := firstRecords(ctx, cfg, spans, cfg.journal(), e.checkJournal); err != nil {
 		return err
 	}
@@ -66,14 +68,23 @@ func (e *Engine) checkNotification(r *event.Record) (enough bool, err error) {
 	if err := json.Unmarshal(r.Value, &n); err != nil {
 		return false, fmt.Errorf("reading %s/%d offset %d: not a notification", r.Topic, r.Partition, r.Offset)
 	}
-	if n.ReferenceKeyID != e.cfg.Watch.ReferenceKeyID {
-		return true, refuse("%s was made with reference key %s, the configured one is %s: with another reference key everybody would be mailed again; put the former key back (identity.reference_key_file)",
-			r.Topic, n.ReferenceKeyID, e.cfg.Watch.ReferenceKeyID)
+	return true, checkNotice(&e.cfg, r.Topic, &n)
+}
+
+// checkNotice refuses notifications made with another reference key, under which everybody would be mailed again, or by
+// another kind of clock.
+func checkNotice(cfg *Config, topic string, n *event.Notice) error {
+	if err := checkReference(cfg, topic, n.ReferenceKeyID); err != nil || cfg.Look {
+		return err
 	}
-	if e.cfg.Look {
-		return true, nil
+	return checkClock(topic, n.Virtual, cfg.Virtual)
+}
+
+func checkReference(cfg *Config, topic, made string) error {
+	if made == cfg.Watch.ReferenceKeyID {
+		return nil
 	}
-	return true, checkClock(r.Topic, n.Virtual, e.cfg.Virtual)
+	return refuse("%s was made with reference key %s, the configured one is %s: %s", topic, made, cfg.Watch.ReferenceKeyID, refusals[stampReference])
 }
 
 // preflightRecords is how many records of a partition are looked at for a sign of what it was made with.

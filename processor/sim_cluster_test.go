@@ -98,15 +98,15 @@ func (s *sim) flush(i *simInstance) {
 			s.failf("flushing a store: %v", err)
 		}
 	}
-	cfg, ids := &i.eng.cfg, i.eng.ids
+	cfg := &i.eng.cfg
 	for _, tp := range orderedKeys(i.watch) {
 		if s.rng.IntN(2) == 0 {
-			reopen(&i.watch[tp].store, cfg.storeDir("watch", cfg.Generation, tp.Partition), cfg.stamp(ids[cfg.journal()]))
+			reopen(&i.watch[tp].store, cfg.storeDir("watch", cfg.Generation, tp.Partition), cfg.stamp(i.eng.journalID))
 		}
 	}
 	for _, tp := range orderedKeys(i.intake) {
 		if t := i.intake[tp]; s.rng.IntN(2) == 0 {
-			reopen(&t.store, cfg.storeDir("intake", cfg.Generation, fmt.Sprintf("%08x", t.src.ID), tp.Partition), cfg.stamp(ids[cfg.journal()]))
+			reopen(&t.store, cfg.storeDir("intake", cfg.Generation, fmt.Sprintf("%08x", t.src.ID), tp.Partition), cfg.stamp(i.eng.journalID))
 		}
 	}
 	if s.rng.IntN(2) == 0 {

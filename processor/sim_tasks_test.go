@@ -48,7 +48,7 @@ func (s *sim) startWatch(i *simInstance, tp event.TopicPartition) {
 	t := newWatchTask(&i.eng.cfg, tp.Partition, i.eng.ledger, i.eng.runs)
 	s.sabotage.newWatch(s, t)
 	s.acting, s.firing = i, t
-	err := t.start(&driving{Context: s.ctx, s: s, i: i}, i.eng.ids, newProgress(s.clock.real))
+	err := t.start(&driving{Context: s.ctx, s: s, i: i}, i.eng.journalID, newProgress(s.clock.real))
 	s.acting, s.firing = nil, nil
 	s.tracef("#%d starts %s/%d: %v", i.n, tp.Topic, tp.Partition, err)
 	if err == nil {

@@ -25,7 +25,7 @@ func (e *Engine) runWatch(ctx context.Context, name string, tp event.TopicPartit
 	t := newWatchTask(&e.cfg, tp.Partition, e.ledger, e.runs)
 	defer func() { h.set(taskRestoring, nil); err = errors.Join(err, t.close()) }()
 	e.cfg.observe(TaskState{Task: name, State: taskRestoring})
-	if err := t.start(ctx, e.ids, h.progress); err != nil {
+	if err := t.start(ctx, e.journalID, h.progress); err != nil {
 		return err
 	}
 	h.set(taskRunning, nil)
@@ -121,7 +121,7 @@ func (e *Engine) openIntake(ctx context.Context, tp event.TopicPartition) (*inta
 	if err != nil {
 		return nil, err
 	}
-	if err := t.start(ctx, e.ids[e.cfg.journal()]); err != nil {
+	if err := t.start(ctx, e.journalID); err != nil {
 		return nil, errors.Join(err, t.close())
 	}
 	return t, nil

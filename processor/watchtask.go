@@ -65,13 +65,13 @@ func newWatchTask(cfg *Config, partition int32, ledger *Ledger, runs *Runs) *wat
 }
 
 // start fences the former owner before the first read, applies the journal to its end, and writes the control record.
-func (t *watchTask) start(ctx context.Context, ids map[string]string, progress *Progress) error {
+func (t *watchTask) start(ctx context.Context, journalID string, progress *Progress) error {
 	var err error
 	if t.writer, err = t.cfg.Log.Fence(ctx, t.cfg.watchID(t.tp.Partition)); err != nil {
 		return fmt.Errorf("fencing watch of partition %d: %w", t.tp.Partition, err)
 	}
 	dir := t.cfg.storeDir("watch", t.cfg.Generation, t.tp.Partition)
-	if t.store, err = openStore(t.cfg, dir, t.cfg.stamp(ids[t.cfg.journal()])); err != nil {
+	if t.store, err = openStore(t.cfg, dir, t.cfg.stamp(journalID)); err != nil {
 		return err
 	}
 	if err := t.load(); err != nil {
@@ -96,7 +96,7 @@ func (t *watchTask) start(ctx context.Context, ids map[string]string, progress *
 		}
 		progress.add(t.applied)
 	}
-	return t.writeControl(ctx, ids)
+	return t.writeControl(ctx)
 }
 
 func (t *watchTask) load() error {
@@ -295,7 +295,7 @@ const startedFormat = "2006-01-02T15:04:05.000000000Z"
 
 // writeControl says under the fence what this partition is worked on with. An older starter with other rules leaves
 // the newer one's word alone, and does not fire.
-func (t *watchTask) writeControl(ctx context.Context, ids map[string]string) error {
+func (t *watchTask) writeControl(ctx context.Context) error {
 	c := journal.Control{Format: journal.Format, IdentityKeyID: t.cfg.Watch.IdentityKeyID, ReferenceKeyID: t.cfg.Watch.ReferenceKeyID,
 		Virtual: t.cfg.Virtual, Mapping: t.cfg.Mapping, TopicIDs: t.cfg.TopicIDs, Partitions: t.cfg.SourcePartitions, Rules: t.rulesHash(event.NoExpiry - 1), Started: t.cfg.Started.UTC().Format(startedFormat)}
 	if t.control != nil && (t.control.Rules == c.Rules || t.control.Started > c.Started) {
