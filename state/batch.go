@@ -9,15 +9,26 @@ import (
 
 // Batch collects writes that become visible, and survive a crash, together.
 type Batch struct {
-	s *Store
-	b *pebble.Batch
+	s      *Store
+	b      *pebble.Batch
+	writes []write // of a model
 }
 
 // Batch begins an empty batch.
-func (s *Store) Batch() *Batch { return &Batch{s: s, b: s.db.NewBatch()} }
+func (s *Store) Batch() *Batch {
+	if s.model != nil {
+		return &Batch{s: s}
+	}
+	return &Batch{s: s, b: s.db.NewBatch()}
+}
 
 // Set writes a key; both slices may be reused afterwards.
 func (b *Batch) Set(key, value []byte) {
+	if b.b == nil {
+		both := append(append(make([]byte, 0, len(key)+len(value)), key...), value...)
+		b.writes = append(b.writes, write{both[:len(key):len(key)], both[len(key):]})
+		return
+	}
 	if err := b.b.Set(key, value, nil); err != nil {
 		panic("writing to a batch in memory: " + err.Error()) // it has no way to fail but misuse
 	}
@@ -25,16 +36,28 @@ func (b *Batch) Set(key, value []byte) {
 
 // Delete deletes a key.
 func (b *Batch) Delete(key []byte) {
+	if b.b == nil {
+		b.writes = append(b.writes, write{key: append([]byte(nil), key...)})
+		return
+	}
 	if err := b.b.Delete(key, nil); err != nil {
 		panic("writing to a batch in memory: " + err.Error())
 	}
 }
 
 // Len is the number of writes collected.
-func (b *Batch) Len() int { return int(b.b.Count()) }
+func (b *Batch) Len() int {
+	if b.b == nil {
+		return len(b.writes)
+	}
+	return int(b.b.Count())
+}
 
 // Commit applies the batch and ends it.
 func (b *Batch) Commit() error {
+	if b.b == nil {
+		return b.s.model.commit(b.writes)
+	}
 	defer b.b.Close()
 	if err := b.b.Commit(pebble.NoSync); err != nil {
 		return fmt.Errorf("writing to %s: %w", b.s.dir, err)
@@ -43,16 +66,25 @@ func (b *Batch) Commit() error {
 }
 
 // Discard ends the batch without applying it.
-func (b *Batch) Discard() { b.b.Close() }
+func (b *Batch) Discard() {
+	if b.b != nil {
+		b.b.Close()
+	}
+}
 
 // Cursor walks keys in order. It sees the store as it was when the cursor was made.
 type Cursor struct {
-	it  *pebble.Iterator
-	dir string
+	it    *pebble.Iterator
+	model *modelCursor // instead of it
+	dir   string
 }
 
 // Cursor walks the keys in [lower, upper).
 func (s *Store) Cursor(lower, upper []byte) (*Cursor, error) {
+	if s.model != nil {
+		c, err := s.model.cursor(lower, upper)
+		return &Cursor{model: c}, err
+	}
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", s.dir, err)
@@ -61,22 +93,50 @@ func (s *Store) Cursor(lower, upper []byte) (*Cursor, error) {
 }
 
 // Seek moves to the first key at or after key; Valid tells whether there is one.
-func (c *Cursor) Seek(key []byte) bool { return c.it.SeekGE(key) }
+func (c *Cursor) Seek(key []byte) bool {
+	if c.model != nil {
+		return c.model.seek(key)
+	}
+	return c.it.SeekGE(key)
+}
 
 // Next moves on by one key.
-func (c *Cursor) Next() bool { return c.it.Next() }
+func (c *Cursor) Next() bool {
+	if c.model != nil {
+		return c.model.next()
+	}
+	return c.it.Next()
+}
 
 // Valid says whether the cursor stands on a key.
-func (c *Cursor) Valid() bool { return c.it.Valid() }
+func (c *Cursor) Valid() bool {
+	if c.model != nil {
+		return c.model.valid()
+	}
+	return c.it.Valid()
+}
 
 // Key and Value are valid until the cursor moves.
-func (c *Cursor) Key() []byte { return c.it.Key() }
+func (c *Cursor) Key() []byte {
+	if c.model != nil {
+		return c.model.pairs[c.model.at].key
+	}
+	return c.it.Key()
+}
 
 // Value is the value at the cursor.
-func (c *Cursor) Value() []byte { return c.it.Value() }
+func (c *Cursor) Value() []byte {
+	if c.model != nil {
+		return c.model.pairs[c.model.at].value
+	}
+	return c.it.Value()
+}
 
 // Close ends the walk and returns what went wrong on the way.
 func (c *Cursor) Close() error {
+	if c.model != nil {
+		return nil
+	}
 	if err := c.it.Close(); err != nil {
 		return fmt.Errorf("reading %s: %w", c.dir, err)
 	}

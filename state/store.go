@@ -40,6 +40,7 @@ type Shared struct {
 	cache *pebble.Cache
 	files *pebble.FileCache
 	fs    vfs.FS
+	model *Model // instead of all of the above
 }
 
 // NewShared makes the block cache of cacheBytes for all stores. With memory the stores live in memory only.
@@ -53,6 +54,9 @@ func NewShared(cacheBytes int64, memory bool) *Shared {
 
 // Close gives the caches back; all stores must be closed.
 func (s *Shared) Close() {
+	if s.model != nil {
+		return
+	}
 	s.files.Unref()
 	s.cache.Unref()
 }
@@ -82,26 +86,26 @@ type stampValue struct {
 
 // Store is one Pebble database. Reads may come from any goroutine, batches too.
 type Store struct {
-	db  *pebble.DB
-	dir string
-	fs  vfs.FS
+	db    *pebble.DB
+	model *modelStore // instead of db
+	dir   string
 	// lastFlush is when Maintain last asked for a flush.
 	lastFlush time.Time
 }
 
 // Open opens or makes the store in dir. fresh says that it was made now. The errors name dir and what to do.
 func Open(dir string, shared *Shared, stamp Stamp) (s *Store, fresh bool, err error) {
-	if err := shared.fs.MkdirAll(dir, 0o700); err != nil {
-		return nil, false, explain(dir, err)
+	s = &Store{dir: dir, lastFlush: time.Now()}
+	if shared.model != nil {
+		s.model, err = shared.model.openStore(dir)
+	} else if err = shared.fs.MkdirAll(dir, 0o700); err == nil {
+		s.db, err = pebble.Open(dir, options(shared))
 	}
-	db, err := pebble.Open(dir, options(shared))
 	if err != nil {
 		return nil, false, explain(dir, err)
 	}
-	s = &Store{db: db, dir: dir, fs: shared.fs, lastFlush: time.Now()}
 	if fresh, err = s.checkStamp(stamp); err != nil {
-		db.Close()
-		return nil, false, err
+		return nil, false, errors.Join(err, s.Abandon())
 	}
 	return s, fresh, nil
 }
@@ -131,7 +135,9 @@ func (s *Store) checkStamp(want Stamp) (fresh bool, err error) {
 		if err != nil {
 			return false, fmt.Errorf("encoding the stamp of %s: %w", s.dir, err)
 		}
-		return true, s.db.Set(stampKey, body, pebble.NoSync)
+		b := s.Batch()
+		b.Set(stampKey, body)
+		return true, b.Commit()
 	}
 	var have stampValue
 	if err := json.Unmarshal(body, &have); err != nil {
@@ -183,6 +189,9 @@ func explain(dir string, err error) error {
 
 // Get returns a copy of the value.
 func (s *Store) Get(key []byte) (value []byte, found bool, err error) {
+	if s.model != nil {
+		return s.model.get(key)
+	}
 	v, closer, err := s.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, false, nil
@@ -196,6 +205,10 @@ func (s *Store) Get(key []byte) (value []byte, found bool, err error) {
 
 // Has says whether the key is there.
 func (s *Store) Has(key []byte) (bool, error) {
+	if s.model != nil {
+		_, found, err := s.model.get(key)
+		return found, err
+	}
 	_, closer, err := s.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return false, nil
@@ -213,6 +226,9 @@ func (s *Store) Maintain(now time.Time, every time.Duration) error {
 		return nil
 	}
 	s.lastFlush = now
+	if s.model != nil {
+		return s.model.flush()
+	}
 	if _, err := s.db.AsyncFlush(); err != nil {
 		return fmt.Errorf("flushing %s: %w", s.dir, err)
 	}
@@ -221,6 +237,10 @@ func (s *Store) Maintain(now time.Time, every time.Duration) error {
 
 // Close flushes and closes. Without a write-ahead log, closing alone would lose what is in memory.
 func (s *Store) Close() error {
+	if s.model != nil {
+		s.model.open = false
+		return s.model.flush()
+	}
 	flush := s.db.Flush()
 	if err := errors.Join(flush, s.db.Close()); err != nil {
 		return fmt.Errorf("closing %s: %w", s.dir, err)
@@ -229,13 +249,28 @@ func (s *Store) Close() error {
 }
 
 // Abandon closes without flushing, as a crash would.
-func (s *Store) Abandon() error { return s.db.Close() }
+func (s *Store) Abandon() error {
+	if s.model != nil {
+		s.model.crash()
+		return nil
+	}
+	return s.db.Close()
+}
 
 // Bytes is what the store takes on disk.
-func (s *Store) Bytes() uint64 { return s.db.Metrics().DiskSpaceUsage() }
+func (s *Store) Bytes() uint64 {
+	if s.model != nil {
+		return 0
+	}
+	return s.db.Metrics().DiskSpaceUsage()
+}
 
 // Remove deletes the store in dir, which must not be open.
 func Remove(dir string, shared *Shared) error {
+	if shared.model != nil {
+		shared.model.rename(dir, "")
+		return nil
+	}
 	if shared.fs == vfs.Default {
 		return os.RemoveAll(dir)
 	}
@@ -245,6 +280,10 @@ func Remove(dir string, shared *Shared) error {
 // SetAside renames a damaged store so that a new one can be made in its place, and returns the new name.
 func SetAside(dir string, shared *Shared, at time.Time) (string, error) {
 	to := filepath.Clean(dir) + ".damaged-" + at.UTC().Format("20060102T150405")
+	if shared.model != nil {
+		shared.model.rename(dir, to)
+		return to, nil
+	}
 	if err := shared.fs.Rename(dir, to); err != nil {
 		return "", fmt.Errorf("setting %s aside: %w", dir, err)
 	}
