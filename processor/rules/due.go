@@ -40,7 +40,7 @@ func (s *Set) Due(docType string, expiry event.Date) []Due {
 	for i := range t.Notices {
 		n := &t.Notices[i]
 		date := n.Period.Before(expiry)
-		if n.HasSince && date < n.Since || s.HasLiveFrom && date < s.LiveFrom {
+		if !s.counts(n, date) {
 			continue
 		}
 		counted = append(counted, candidate{n, date})
@@ -60,6 +60,27 @@ func (s *Set) Due(docType string, expiry event.Date) []Due {
 		closes = c.date
 	}
 	return dues
+}
+
+// counts says whether a threshold counts that is due on a date.
+func (s *Set) counts(n *Threshold, date event.Date) bool {
+	return !(n.HasSince && date < n.Since || s.HasLiveFrom && date < s.LiveFrom)
+}
+
+// NotCounted returns the thresholds that Due leaves out because they were due before the service went live, or before
+// the threshold counts, ascending by date. Their windows have no meaning.
+func (s *Set) NotCounted(docType string, expiry event.Date) (out []Due) {
+	if expiry == event.NoExpiry {
+		return nil
+	}
+	for i := range s.Types[docType].Notices {
+		n := &s.Types[docType].Notices[i]
+		if date := n.Period.Before(expiry); !s.counts(n, date) {
+			out = append(out, Due{Label: n.Period.String(), Date: date, Closes: date})
+		}
+	}
+	slices.SortFunc(out, func(a, b Due) int { return cmp.Compare(a.Date, b.Date) })
+	return out
 }
 
 // closesBy returns the day on which a window closes that ends at the latest on the day end.

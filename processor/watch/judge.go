@@ -1,148 +1,33 @@
 package watch
 
 import (
-	"sort"
-
 	"lejarat/processor/event"
 	"lejarat/processor/journal"
 	"lejarat/processor/rules"
 )
 
-// person is one identity's rows, sorted out.
-type person struct {
-	documents     []document
-	registrations []registration
-	collision     bool
-	heldTypes     map[string]bool // one-per-person types with a held document
-}
-
-type document struct {
-	*journal.Document
-	key        string
-	held       bool
-	superseded bool
-	expires    event.Date // effective
-	// waiting: it moved here and does not take part yet. It may silence others, nobody is told of it.
-	waiting bool
-}
-
-type registration struct {
-	*journal.Registration
-	key  string
-	held bool
-}
-
 // Judge decides everything that is owed to one identity in the run of day.
 func (c *Core) Judge(rows []Row, day Day, ledger Ledger) Judgement {
+	return c.judge(rows, day, ledger, nil)
+}
+
+// judge goes through all that may be owed to one identity, and tells ex, where there is one, what it found.
+func (c *Core) judge(rows []Row, day Day, ledger Ledger, ex *Explanation) Judgement {
 	j := Judgement{Counts: map[Count]int{}}
 	p := c.sortOut(rows, day, &j)
-	d := decider{c: c, day: day, ledger: ledger, j: &j, sent: map[journal.Ref]bool{}, p: p}
+	d := decider{c: c, day: day, ledger: ledger, j: &j, sent: map[journal.Ref]bool{}, p: p, ex: ex}
 	for i := range p.documents {
-		if !p.documents[i].waiting {
+		if p.documents[i].from == 0 {
 			d.document(&p.documents[i])
 		}
 	}
 	for i := range p.registrations {
 		d.announcement(&p.registrations[i])
 	}
+	if ex != nil {
+		d.explainRest()
+	}
 	return j
-}
-
-// sortOut pairs rows with their holds, leaves out registrations that take no part yet, and finds who supersedes whom: a
-// document that does not take part yet supersedes all the same, or a replaced one would be told of meanwhile.
-func (c *Core) sortOut(rows []Row, day Day, j *Judgement) *person {
-	p := &person{heldTypes: map[string]bool{}}
-	holds := map[string]*journal.HoldMark{}
-	holders := map[uint32]journal.Ref{}
-	for i := range rows {
-		r := &rows[i]
-		if !c.Sources[r.Key.Source] {
-			continue
-		}
-		if d := r.Value.Document; d != nil && d.Holder != (journal.Ref{}) {
-			if other, ok := holders[r.Key.Source]; ok && other != d.Holder {
-				p.collision = true
-			}
-			holders[r.Key.Source] = d.Holder
-		}
-		waiting := false
-		if m := r.Value.Meta(); m.Moved != 0 {
-			if from := c.takesPart(m.Moved); from > day.Date {
-				j.later(from)
-				waiting = true
-			}
-		}
-		key := rowID(&r.Key)
-		switch {
-		case r.Value.Hold != nil:
-			holds[key] = r.Value.Hold
-		case r.Value.Document != nil:
-			p.documents = append(p.documents, document{Document: r.Value.Document, key: key, waiting: waiting})
-		case r.Value.Registration != nil && !waiting:
-			p.registrations = append(p.registrations, registration{Registration: r.Value.Registration, key: key})
-		}
-	}
-	c.applyHolds(p, holds)
-	c.supersede(p, day)
-	sort.Slice(p.registrations, func(a, b int) bool { return p.registrations[a].key < p.registrations[b].key })
-	return p
-}
-
-func rowID(k *journal.RowKey) string {
-	return string([]byte{byte(k.Source >> 24), byte(k.Source >> 16), byte(k.Source >> 8), byte(k.Source)}) + k.Row
-}
-
-func (c *Core) applyHolds(p *person, holds map[string]*journal.HoldMark) {
-	hold := func(docType string) {
-		if t, ok := c.Rules.Types[docType]; ok && t.OnePerPerson {
-			p.heldTypes[docType] = true
-		}
-	}
-	for _, h := range holds {
-		hold(h.Type)
-	}
-	for i := range p.documents {
-		d := &p.documents[i]
-		if holds[d.key] != nil {
-			d.held = true
-			hold(d.Type)
-		}
-	}
-	for i := range p.registrations {
-		p.registrations[i].held = holds[p.registrations[i].key] != nil
-	}
-}
-
-// supersede finds, for each type that a person has one valid document of, the one that counts: the latest expiry (none
-// is the latest), then the later effective time, then the key (SPEC 1.2.1).
-func (c *Core) supersede(p *person, day Day) {
-	best := map[string]*document{}
-	for i := range p.documents {
-		d := &p.documents[i]
-		d.expires = c.Rules.EffectiveExpiry(d.Type, d.Expires, day.Date)
-		if !d.Valid || !c.Rules.Types[d.Type].OnePerPerson {
-			continue
-		}
-		switch b := best[d.Type]; {
-		case b == nil:
-			best[d.Type] = d
-		case outlasts(d, b):
-			b.superseded = true
-			best[d.Type] = d
-		default:
-			d.superseded = true
-		}
-	}
-}
-
-func outlasts(a, b *document) bool {
-	if a.expires != b.expires {
-		return a.expires > b.expires
-	}
-	if a.Effective != b.Effective {
-		return a.Effective > b.Effective
-	}
-	return a.key > b.key
 }
 
 // decider decides for one identity.
@@ -153,6 +38,7 @@ type decider struct {
 	j      *Judgement
 	p      *person
 	sent   map[journal.Ref]bool // ids and marks emitted by this judgement
+	ex     *Explanation         // nil: nobody asks why
 }
 
 func (d *decider) document(doc *document) {
@@ -171,56 +57,114 @@ func (d *decider) document(doc *document) {
 func (d *decider) threshold(doc *document, due rules.Due) {
 	open := d.day.Date < due.Closes
 	fresh := open && due.Date > d.day.After
-	none := func(reason string) {
+	if why := d.silent(doc, due); why != "" {
 		if fresh {
-			d.count(event.KindExpiry, doc, due, DecisionNone, reason)
+			d.count(event.KindExpiry, doc, due, DecisionNone, why)
 		}
-	}
-	switch {
-	case !doc.Valid:
-		none(DocumentInvalid)
-		return
-	case doc.superseded:
-		none(DocumentSucceeded)
-		return
-	case !open && d.day.Date-due.Closes > lateRecordDays:
-		return
-	case len(d.p.registrations) == 0:
-		none(NoMatch)
+		d.explainAll(doc, due, why)
 		return
 	}
 	for i := range d.p.registrations {
 		r := &d.p.registrations[i]
-		switch {
-		case !r.On:
-			none(SwitchedOff)
-		case d.c.Pilot != nil && !d.c.Pilot[r.Ref]:
-			none(OutsidePilot)
-		case d.c.effectiveDate(&doc.Meta) > due.Date || d.c.effectiveDate(&r.Meta) > due.Date:
-			none(NotEntitled)
-		default:
-			d.decide(Notice{
-				ID:   NoticeID(d.c.Refs, event.KindExpiry, doc.Ref, doc.expires, due.Date, r.Ref),
-				Mark: AddressMark(d.c.Refs, event.KindExpiry, doc.Ref, doc.expires, due.Date, r.Address, r.Person),
-				Kind: event.KindExpiry, Document: doc.Document, To: r.Registration, Due: due, Expires: doc.expires,
-			}, open, doc.held || d.p.heldTypes[doc.Type] || r.held)
+		if why := d.silentTo(doc, due, r); why != "" {
+			if fresh {
+				d.count(event.KindExpiry, doc, due, DecisionNone, why)
+			}
+			d.explainSilence(doc, due, r, why)
+			continue
 		}
+		d.decide(doc, r, d.notice(doc, due, r), open, d.heldBy(doc, r))
 	}
 }
 
+// silent says why nobody is told of a document's threshold, "" where whoever is registered may be.
+func (d *decider) silent(doc *document, due rules.Due) string {
+	switch {
+	case !doc.Valid:
+		return DocumentInvalid
+	case doc.superseded:
+		return DocumentSucceeded
+	case d.day.Date-due.Closes > lateRecordDays:
+		return Closed
+	case len(d.p.registrations) == 0:
+		return NoMatch
+	}
+	return ""
+}
+
+// silentTo says why a registration is not told of a document's threshold of which others may be.
+func (d *decider) silentTo(doc *document, due rules.Due, r *registration) string {
+	switch {
+	case !r.On:
+		return SwitchedOff
+	case d.c.Pilot != nil && !d.c.Pilot[r.Ref]:
+		return OutsidePilot
+	case d.c.effectiveDate(&doc.Meta) > due.Date || d.c.effectiveDate(&r.Meta) > due.Date:
+		return NotEntitled
+	}
+	return ""
+}
+
+// notice is what a registration is owed for a document's threshold; nothing is decided yet.
+func (d *decider) notice(doc *document, due rules.Due, r *registration) Notice {
+	return Notice{
+		ID:   NoticeID(d.c.Refs, event.KindExpiry, doc.Ref, doc.expires, due.Date, r.Ref),
+		Mark: AddressMark(d.c.Refs, event.KindExpiry, doc.Ref, doc.expires, due.Date, r.Address, r.Person),
+		Kind: event.KindExpiry, Document: doc.Document, To: r.Registration, Due: due, Expires: doc.expires,
+	}
+}
+
+// heldBy says what holds a notice: its document, another one of its type, or its registration; "" for nothing.
+func (d *decider) heldBy(doc *document, r *registration) string {
+	switch {
+	case doc != nil && doc.held:
+		return HeldByDocument
+	case doc != nil && d.p.heldTypes[doc.Type]:
+		return HeldByType
+	case r.held:
+		return HeldByRegistration
+	}
+	return ""
+}
+
 func (d *decider) announcement(r *registration) {
-	if !d.c.Announcements || !r.Announce || !r.On || d.c.Pilot != nil && !d.c.Pilot[r.Ref] {
+	if !r.Announce {
 		return
+	}
+	why, on := d.unannounced(r)
+	if why == NotDue {
+		d.j.later(on)
+	}
+	if why != "" {
+		d.explainAnnouncement(r, why, on)
+		return
+	}
+	d.decide(nil, r, d.announce(r), true, d.heldBy(nil, r))
+}
+
+// unannounced says why a registration's announcement is not decided; on is its day where it is not due yet.
+func (d *decider) unannounced(r *registration) (why string, on event.Date) {
+	switch {
+	case !d.c.Announcements:
+		return AnnouncementsOff, 0
+	case !r.On:
+		return SwitchedOff, 0
+	case d.c.Pilot != nil && !d.c.Pilot[r.Ref]:
+		return OutsidePilot, 0
 	}
 	if on := max(d.c.effectiveDate(&r.Meta), d.announcementDay(r)); on > d.day.Date {
-		d.j.later(on)
-		return
+		return NotDue, on
 	}
-	d.decide(Notice{
+	return "", 0
+}
+
+// announce is a registration's announcement; nothing is decided yet.
+func (d *decider) announce(r *registration) Notice {
+	return Notice{
 		ID:   NoticeID(d.c.Refs, event.KindAnnouncement, journal.Ref{}, 0, 0, r.Ref),
 		Mark: AddressMark(d.c.Refs, event.KindAnnouncement, journal.Ref{}, 0, 0, r.Address, r.Person),
 		Kind: event.KindAnnouncement, To: r.Registration,
-	}, true, r.held)
+	}
 }
 
 // announcementDay spreads the announcements of those who were registered when the service went live.
@@ -236,29 +180,17 @@ func (d *decider) announcementDay(r *registration) event.Date {
 // what another registration of the person received at the same address: the two have one mail between them, for good,
 // also when a typing error sets them apart later.
 // Another reason than the one recorded is recorded while the window is open.
-func (d *decider) decide(n Notice, open, held bool) {
+func (d *decider) decide(doc *document, r *registration, n Notice, open bool, held string) {
 	was := d.ledger.Decided(n.ID)
 	before := was.Reason
 	if was.Emitted || d.sent[n.ID] || before == event.ReasonOperator ||
 		before == event.ReasonDuplicateAddress && was.Address == n.To.Address {
+		d.explainDecided(doc, r, &n, was)
 		return
 	}
-	told := d.sent[n.Mark] || d.ledger.EmittedTo(n.Mark) || d.siblingTold(&n)
-	switch {
-	case told:
-		n.Reason = event.ReasonDuplicateAddress
-	case !open && d.day.Missed != nil && d.day.Missed(n.Due.Closes-1):
-		n.Reason = event.ReasonStaleSource
-	case !open:
-		n.Reason = event.ReasonLate
-	case d.day.Skip:
-		n.Reason = event.ReasonOperator
-	case held:
-		n.Reason = event.ReasonHeld
-	case d.p.collision:
-		n.Reason = event.ReasonCollision
-	}
+	n.Reason = d.reason(&n, open, d.day.Skip, held != "")
 	if n.Reason != "" && (n.Reason == before || before != "" && !open) {
+		d.explainDecided(doc, r, &n, was)
 		return
 	}
 	d.sent[n.ID] = true
@@ -271,6 +203,26 @@ func (d *decider) decide(n Notice, open, held bool) {
 		decision = event.Skipped
 	}
 	d.count(n.Kind, nil, n.Due, decision, n.Reason, n.Document)
+	d.explainNew(doc, r, &n, was, held)
+}
+
+// reason is why a notice that is owed is skipped, "" where it is emitted: of several reasons the first.
+func (d *decider) reason(n *Notice, open, skip, held bool) string {
+	switch {
+	case d.sent[n.Mark] || d.ledger.EmittedTo(n.Mark) || d.siblingTold(n):
+		return event.ReasonDuplicateAddress
+	case !open && d.day.Missed != nil && d.day.Missed(n.Due.Closes-1):
+		return event.ReasonStaleSource
+	case !open:
+		return event.ReasonLate
+	case skip:
+		return event.ReasonOperator
+	case held:
+		return event.ReasonHeld
+	case d.p.collision:
+		return event.ReasonCollision
+	}
+	return ""
 }
 
 // siblingTold says whether another registration of this identity was told at the same address. The address mark alone

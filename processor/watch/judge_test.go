@@ -16,14 +16,14 @@ import (
 	"lejarat/processor/rules"
 )
 
-var testDay = event.NewDate(2026, 3, 10)
+var testDay, testZone = event.NewDate(2026, 3, 10), time.UTC
 
 func testCore(t interface{ Fatal(...any) }) *Core {
 	key, err := identity.NewKey(bytes.Repeat([]byte{1}, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Core{Rules: rules.Set{Types: rules.Defaults()}, Zone: time.UTC, RunHour: 6, Refs: key, Sources: map[uint32]bool{1: true}, Announcements: true}
+	return &Core{Rules: rules.Set{Types: rules.Defaults()}, Zone: testZone, RunHour: 6, Refs: key, Sources: map[uint32]bool{1: true}, Announcements: true}
 }
 
 // memory is a ledger of what Judge decided.
@@ -76,7 +76,7 @@ func genRows(t *rapid.T) (rows []Row) {
 		m := genMeta(t)
 		m.On, m.Address = rapid.IntRange(0, 4).Draw(t, "on") > 0, journal.Ref{2, rapid.ByteMax(1).Draw(t, "address")}
 		add(1, string(rune('p'+i)), journal.Value{Registration: &journal.Registration{Meta: m, Ref: journal.Ref{3, byte(i)},
-			Announce: true, Person: journal.Ref{4}}})
+			Announce: true, Person: journal.Ref{4}, Email: "x"}})
 	}
 	return rows
 }

@@ -169,6 +169,7 @@ const (
 	NoMatch           = "no_match"     // nobody with this identity is registered
 	SwitchedOff       = "switched_off" // registered, but inactive or the service is off
 	NotEntitled       = "not_entitled" // document or registration took effect after the due date
+	Closed            = "closed"       // its window closed more than 30 days ago: nothing is recorded, nor counted
 	OutsidePilot      = "outside_pilot"
 	DocumentInvalid   = "document_invalid"
 	DocumentSucceeded = "document_superseded"
