@@ -9,32 +9,42 @@ for part in install "${PARTS[@]}"; do
 done
 unset part
 
-# parse_arguments ARGUMENT...: sets CLEAN and PICKED, or prints the command's own head as help.
+# parse_arguments ARGUMENT...: sets CLEAN and PICKED, or prints the command's own head as help. Of the commands only
+# start takes --brokers.
 parse_arguments() {
-  local word
+  local word brokers=
   local -a words=()
   CLEAN=
-  for word in "$@"; do
+  while (($# > 0)); do
+    word=$1
+    shift
     case $word in
       --clean) CLEAN=yes ;;
+      --brokers)
+        [[ ${0##*/} == start ]] || usage_error "only start takes --brokers"
+        brokers=${1:-none}
+        shift $(($# > 0))
+        ;;
       -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "$0" && exit 0 ;;
       -*) usage_error "unknown option $word" ;;
       *) words+=("$word") ;;
     esac
   done
   pick_parts "${words[@]}"
+  if [[ ${0##*/} == start ]]; then choose_brokers "$brokers"; fi
 }
 
 picked() { [[ " ${PICKED[*]} " == *" $1 "* ]]; }
 
-report() { printf '%-9s %-22s %s\n' "$1" "$2" "$("$1_where")"; }
+# report PART WHAT [PROCESS]: of a part, or of one process of it.
+report() { printf '%-9s %-22s %s\n' "${3:-$1}" "$2" "$("$1_where")"; }
 
 # Consumers before what they consume from.
 halt_parts() {
   local part
   for part in postfix connect kafka postgres; do
     if ! picked "$part"; then continue; fi
-    if is_running "$part"; then
+    if any_running "$part"; then
       "${part}_halt"
       say "$part stopped"
     else

@@ -8,7 +8,8 @@ PARTS=(postgres kafka connect postfix)
 source "$STACK/versions"
 
 : "${LEJARAT_CACHE:=$HOME/.cache/lejarat-stack}"
-: "${STACK_KAFKA_PORT:=19092}" "${STACK_CONTROLLER_PORT:=19093}" "${STACK_CONNECT_PORT:=18083}"
+: "${STACK_KAFKA_PORT:=19092}" "${STACK_CONTROLLER_PORT:=$((STACK_KAFKA_PORT + 1))}"
+: "${STACK_SASL_PORT:=$((STACK_KAFKA_PORT + 2))}" "${STACK_CONNECT_PORT:=18083}"
 : "${STACK_POSTGRES_PORT:=15432}" "${STACK_SMTP_PORT:=12525}"
 : "${STACK_POSTGRES_PASSWORD:=stack}" "${STACK_CDC_PASSWORD:=stack}"
 : "${KAFKA_HEAP:=256m}" "${CONNECT_HEAP:=192m}" "${STACK_EXACTLY_ONCE:=disabled}"
@@ -87,6 +88,20 @@ pid_of() {
 }
 
 is_running() { pid_of "$1" >/dev/null; }
+
+# processes_of PART: their names; Kafka may be several.
+processes_of() { if [[ $1 == kafka ]]; then kafka_processes; else printf '%s\n' "$1"; fi; }
+
+any_running() {
+  local process
+  for process in $(processes_of "$1"); do if is_running "$process"; then return 0; fi; done
+  return 1
+}
+
+all_running() {
+  local process
+  for process in $(processes_of "$1"); do is_running "$process" || return 1; done
+}
 
 # launch PART COMMAND...: in the background, in its own session, from /, log in LOGS, the former log kept as .1.
 # COMMAND must exec what it starts: the pid remembered is its own.

@@ -7,7 +7,7 @@ connect_launch() {
   local conf=$CACHE/run/connect.properties name
   local -a databases=()
   need_free_port STACK_CONNECT_PORT "$STACK_CONNECT_PORT"
-  render "$STACK/conf/connect.properties" "PORT=$STACK_CONNECT_PORT" "KAFKA_PORT=$STACK_KAFKA_PORT" \
+  render "$STACK/conf/connect.properties" "PORT=$STACK_CONNECT_PORT" "KAFKA=$(kafka_where)" \
     "PLUGINS=$CONNECT_PLUGINS" "EXACTLY_ONCE=$STACK_EXACTLY_ONCE" >"$conf"
   for name in OKMANY UGYFELKAPU; do
     databases+=("${name}_DB_HOST=127.0.0.1" "${name}_DB_PORT=$STACK_POSTGRES_PORT" "${name}_DB_PASSWORD=$STACK_CDC_PASSWORD")
