@@ -126,6 +126,12 @@ func harmful(err error) bool {
 	return errors.As(err, &refused) || errors.Is(err, event.ErrAccess)
 }
 
+// replaced: the other one goes on. Joining anew would end that one, and the two would take turns for ever.
+func replaced() error {
+	return refuse("another process has joined the consumer groups under the name of this one: was the state directory copied? " +
+		"Give each process a state directory of its own, without the file `instance` of another, and where it is set a kafka.instance_id of its own")
+}
+
 // member keeps the instance in a group. After one of its tasks was fenced it leaves and joins anew: only a confirmed
 // membership may fence again, or two owners would fence each other for ever.
 func (e *Engine) member(ctx context.Context, wg *sync.WaitGroup, group string, topics []string,
@@ -136,6 +142,7 @@ func (e *Engine) member(ctx context.Context, wg *sync.WaitGroup, group string, t
 			m, err := e.cfg.Log.Join(ctx, group, topics, event.Assignment{
 				Assigned: func(tps []event.TopicPartition) { start(ctx, tps) },
 				Revoked:  func(tps []event.TopicPartition) { e.revoke(tasks, tps) },
+				Replaced: func() { e.fail(replaced()) },
 			})
 			if err != nil {
 				if harmful(err) {

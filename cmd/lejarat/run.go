@@ -64,11 +64,18 @@ func run(ctx context.Context, cfg *config.Config, clk timepiece, once bool, wait
 	log := newLogger(cfg)
 	registry := newRegistry()
 	// The state directory first: without it nothing is worth connecting for.
-	if err := os.MkdirAll(cfg.State.Dir, 0o700); err != nil {
-		return fmt.Errorf("making the state directory (state.dir): %w", err)
+	dir, err := openStateDir(cfg)
+	if err != nil {
+		return err
 	}
-	if once {
+	defer dir.close()
+	switch {
+	case once:
 		cfg.Kafka.InstanceID = "" // a static member would keep its partitions after it has left
+	case cfg.Kafka.InstanceID == "":
+		if cfg.Kafka.InstanceID, err = dir.instance(); err != nil {
+			return err
+		}
 	}
 	k, err := openKafka(ctx, cfg, log, registry)
 	if err != nil {
@@ -101,7 +108,7 @@ func run(ctx context.Context, cfg *config.Config, clk timepiece, once bool, wait
 		defer server.Close(context.WithoutCancel(ctx))
 		log.Info("listening", "address", server.Addr())
 	}
-	log.Info("started", "generation", cfg.State.Generation, "topic_prefix", cfg.Kafka.TopicPrefix, "clock", map[bool]string{true: "virtual", false: "real"}[clk.Virtual()])
+	log.Info("started", "instance", cfg.Kafka.InstanceID, "generation", cfg.State.Generation, "topic_prefix", cfg.Kafka.TopicPrefix, "clock", map[bool]string{true: "virtual", false: "real"}[clk.Virtual()])
 	if !once {
 		return engine.Run(ctx)
 	}

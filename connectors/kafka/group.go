@@ -8,7 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"lejarat/processor/event"
 )
@@ -16,45 +18,61 @@ import (
 // rebalanceTimeout is how long a rebalance waits for a member's Assigned and Revoked.
 const rebalanceTimeout = 60 * time.Second
 
+// askTimeout is how long a membership that ends waits for an answer to its last question.
+const askTimeout = 2 * time.Second
+
 // Member implements event.Member.
 type Member struct {
-	cl      *kgo.Client
-	h       event.Assignment
-	stop    context.CancelFunc
-	stopped chan struct{}
+	cl       *kgo.Client
+	group    string
+	instance *string // nil: a dynamic member
+	h        event.Assignment
+	stop     context.CancelFunc // ends listen
+	end      context.CancelFunc // ends the client where it stands: nothing is sent to the group any more
+	stopped  chan struct{}
 
 	mu     sync.Mutex // held while a handler runs
 	held   map[event.TopicPartition]bool
 	closed bool
+
+	replaced sync.Once
 }
 
-var _ event.Member = (*Member)(nil)
+var (
+	_ event.Member             = (*Member)(nil)
+	_ kgo.HookGroupManageError = (*Member)(nil)
+)
 
 // Join implements event.Log. All topics are paused, so that nothing is fetched; positions are not the group's business.
 //
 // The brokers wait rebalanceTimeout for a handler, then give the member up: Assigned should only start tasks. A handler
 // must not call Close. With Options.InstanceID the membership outlives Close by the session timeout, for a restart to
-// find its partitions again.
+// find its partitions again; it ends at once when another process joins under the same name.
 func (c *Client) Join(ctx context.Context, group string, topics []string, h event.Assignment) (event.Member, error) {
 	if err := c.mayJoin(ctx, group, topics); err != nil {
 		return nil, err
 	}
-	m := &Member{held: map[event.TopicPartition]bool{}, h: h, stopped: make(chan struct{})}
+	m := &Member{group: group, held: map[event.TopicPartition]bool{}, h: h, stopped: make(chan struct{})}
+	if name := c.instance(group); name != "" {
+		m.instance = &name
+	}
+	var life, run context.Context
+	life, m.end = context.WithCancel(context.WithoutCancel(ctx))
+	run, m.stop = context.WithCancel(life)
 	// A start offset that needs no look-up: none is ever used.
-	opts := append(c.group(group), kgo.DisableAutoCommit(),
+	opts := append(c.group(group), kgo.DisableAutoCommit(), kgo.WithContext(life), kgo.WithHooks(m),
 		kgo.ConsumeStartOffset(kgo.NewOffset().At(0)), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, tps map[string][]int32) { m.assigned(tps) }),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, tps map[string][]int32) { m.revoked(tps) }),
 		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, tps map[string][]int32) { m.revoked(tps) }))
 	var err error
 	if m.cl, err = kgo.NewClient(opts...); err != nil {
+		m.end()
 		return nil, fmt.Errorf("making a member of group %s: %w", group, err)
 	}
 	// Paused first: the client joins as soon as it has topics, and would fetch from what it is given.
 	m.cl.PauseFetchTopics(topics...)
 	m.cl.AddConsumeTopics(topics...)
-	run, stop := context.WithCancel(context.WithoutCancel(ctx))
-	m.stop = stop
 	log := c.o.Logger
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -81,10 +99,43 @@ func (c *Client) mayJoin(ctx context.Context, group string, topics []string) err
 func (c *Client) group(name string) []kgo.Opt {
 	opts := append(c.reading(), kgo.ConsumerGroup(name), kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.SessionTimeout(c.o.SessionTimeout), kgo.HeartbeatInterval(c.o.SessionTimeout/10), kgo.RebalanceTimeout(rebalanceTimeout))
-	if c.o.InstanceID != "" {
-		opts = append(opts, kgo.InstanceID(c.o.InstanceID+"-"+name))
+	if instance := c.instance(name); instance != "" {
+		opts = append(opts, kgo.InstanceID(instance))
 	}
 	return opts
+}
+
+// instance is the name of a static member, "" for a dynamic one.
+func (c *Client) instance(group string) string {
+	if c.o.InstanceID == "" {
+		return ""
+	}
+	return c.o.InstanceID + "-" + group
+}
+
+// OnGroupManageError implements kgo.HookGroupManageError. It is called before the library joins again: once the name is
+// another's, the client must have ended by then.
+func (m *Member) OnGroupManageError(err error) {
+	if errors.Is(err, kerr.FencedInstanceID) {
+		m.end()
+		m.replaced.Do(m.h.Replaced)
+	}
+}
+
+// askWhetherReplaced finds out what the next heartbeat would: a task may be fenced by the other process before that, and
+// whoever joins anew then takes the name back.
+func (m *Member) askWhetherReplaced() {
+	id, generation := m.cl.GroupMetadata()
+	if m.instance == nil || id == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	req := kmsg.NewPtrHeartbeatRequest()
+	req.Group, req.Generation, req.MemberID, req.InstanceID = m.group, generation, id, m.instance
+	if resp, err := req.RequestWith(ctx, m.cl); err == nil {
+		m.OnGroupManageError(kerr.ErrorForCode(resp.ErrorCode))
+	}
 }
 
 // listen keeps the membership's errors from going unheard; no record ever comes.
@@ -141,7 +192,8 @@ func (m *Member) release(partitions []event.TopicPartition) {
 	}
 }
 
-// Close implements event.Member: it stops what is held, then leaves the group.
+// Close implements event.Member: it stops what is held, then leaves the group. A static member only goes silent: the
+// brokers keep its partitions for it.
 func (m *Member) Close() {
 	m.mu.Lock()
 	if m.closed {
@@ -155,9 +207,11 @@ func (m *Member) Close() {
 	}
 	m.release(list)
 	m.mu.Unlock()
+	m.askWhetherReplaced()
 	m.stop()
 	<-m.stopped
 	leave(m.cl)
+	m.end()
 }
 
 // leave leaves the group and closes the client. Brokers that do not answer find out by themselves, later.

@@ -20,9 +20,10 @@ type holder struct {
 	t     *testing.T
 	calls atomic.Int32
 
-	revoked atomic.Int32 // calls of Revoked
-	mu      sync.Mutex
-	held    map[event.TopicPartition]bool
+	revoked  atomic.Int32 // calls of Revoked
+	replaced atomic.Int32 // calls of Replaced
+	mu       sync.Mutex
+	held     map[event.TopicPartition]bool
 }
 
 func (h *holder) assignment() event.Assignment {
@@ -43,6 +44,7 @@ func (h *holder) assignment() event.Assignment {
 	return event.Assignment{
 		Assigned: func(list []event.TopicPartition) { change(list, true) },
 		Revoked:  func(list []event.TopicPartition) { change(list, false); h.revoked.Add(1) },
+		Replaced: func() { h.replaced.Add(1) },
 	}
 }
 
@@ -139,6 +141,52 @@ func TestCloseWithoutBrokerEnds(t *testing.T) {
 	m.Close()
 	if took := time.Since(began); took > 20*time.Second || len(h.partitions()) != 0 {
 		t.Fatalf("took %v; still held %v", took, h.partitions())
+	}
+}
+
+// A restart finds its partitions again without waiting for a session to end, after a clean stop and after a crash.
+func TestNamedMemberComesBackAtOnce(t *testing.T) {
+	brokers, _ := testBrokers(t)
+	named := func(name string) *Client {
+		return open(t, brokers, func(o *Options) { o.InstanceID, o.SessionTimeout = name, 30*time.Second })
+	}
+	one, two := named("one"), named("two")
+	topic, group := topic(t, one, 4, nil), unique("group")
+	a, first := join(t, one, group, topic)
+	b, _ := join(t, two, group, topic)
+	eventually(t, "two each", func() bool { return len(a.partitions()) == 2 && len(b.partitions()) == 2 })
+	before, moved := a.partitions(), b.revoked.Load()
+	first.Close()
+	began := time.Now()
+	a, first = join(t, named("one"), group, topic)
+	eventually(t, "the same partitions again", func() bool { return slices.Equal(a.partitions(), before) })
+	// The second joins beside the first, as after kill -9: the brokers have not heard that the first is gone.
+	c, _ := join(t, named("one"), group, topic)
+	eventually(t, "the same partitions once more", func() bool { return slices.Equal(c.partitions(), before) })
+	if took := time.Since(began); took > 25*time.Second || b.revoked.Load() != moved {
+		t.Errorf("took %v; the other member was disturbed %d times", took, b.revoked.Load()-moved)
+	}
+	// Closing asks: without that, a member that was fenced elsewhere would join anew and take the name back.
+	first.Close()
+	if n := a.replaced.Load(); n != 1 {
+		t.Errorf("the replaced member was told %d times", n)
+	}
+	if n := c.replaced.Load(); n != 0 {
+		t.Errorf("the new member was told %d times", n)
+	}
+}
+
+func TestReplacedMemberHearsOfItAndDoesNotFight(t *testing.T) {
+	brokers, _ := testBrokers(t)
+	c := open(t, brokers, func(o *Options) { o.InstanceID = "one" }) // a heartbeat every 0.6 s
+	topic, group := topic(t, c, 2, nil), unique("group")
+	a, _ := join(t, c, group, topic)
+	eventually(t, "all held", func() bool { return len(a.partitions()) == 2 })
+	b, _ := join(t, c, group, topic)
+	eventually(t, "told", func() bool { return a.replaced.Load() == 1 && len(a.partitions()) == 0 })
+	time.Sleep(2 * time.Second)
+	if len(b.partitions()) != 2 || b.replaced.Load() != 0 || a.replaced.Load() != 1 {
+		t.Errorf("the new member holds %v and was replaced %d times", b.partitions(), b.replaced.Load())
 	}
 }
 

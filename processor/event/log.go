@@ -52,9 +52,12 @@ type Assignment struct {
 	Assigned func(partitions []TopicPartition)
 	// Revoked must have stopped the partitions' tasks when it returns.
 	Revoked func(partitions []TopicPartition)
+	// Replaced is called once another process has become the member of this one's name, before Close returns at the
+	// latest: this membership is over, and joining anew would take the name away from the other. It must not call Close.
+	Replaced func()
 }
 
-// Member is a membership in a consumer group; Close leaves the group, after Revoked has been called for everything.
+// Member is a membership in a consumer group; Close ends it, after Revoked has been called for everything.
 type Member interface{ Close() }
 
 // The classes of error that a Log returns, each wrapped with its context. Anything else is worth a retry after a pause.

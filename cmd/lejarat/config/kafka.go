@@ -14,8 +14,8 @@ type Kafka struct {
 	TopicPrefix string `yaml:"topic_prefix"`
 	// ClientID is the name that brokers log. Default lejarat.
 	ClientID string `yaml:"client_id"`
-	// InstanceID is this instance's own name in the consumer groups, so that a quick restart moves no partition.
-	// Default: none.
+	// InstanceID is this instance's own name in the consumer groups, under which a restart finds its partitions again.
+	// Default: of run, a name kept in State.Dir; of mail, none.
 	InstanceID string `yaml:"instance_id,omitempty"`
 	// TLS encrypts the connections.
 	TLS TLS `yaml:"tls"`
