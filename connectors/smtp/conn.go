@@ -20,6 +20,10 @@ func (c *conn) send(ctx context.Context, e envelope, ready func() bool) result {
 	if !oneLine(e.from) || !oneLine(e.to) {
 		return result{class: refused, phase: PhaseNone, cause: errAddressMalformed.Error()}
 	}
+	if c.text.R.Buffered() > 0 {
+		// Nothing was asked: a goodbye, or an answer too many, which would be taken for the next one.
+		return c.lost(relayAway, PhaseMail, errNotReply)
+	}
 	res := c.transaction(e, ready)
 	switch res.class {
 	case accepted:
@@ -58,6 +62,9 @@ func (c *conn) transaction(e envelope, ready func() bool) result {
 	if err := c.write(e.body, c.options.CommandTimeout); err != nil {
 		return c.lost(relayAway, PhaseBody, err)
 	}
+	if c.text.R.Buffered() > 0 { // an answer before the mail is complete: the answers are out of step
+		return c.lost(relayAway, PhaseBody, errNotReply)
+	}
 	if !ready() {
 		c.broken.Store(true)
 		return result{class: calledOff, phase: PhaseBody}
@@ -68,7 +75,7 @@ func (c *conn) transaction(e envelope, ready func() bool) result {
 	if err := c.session.UpdateDeadline(c.options.DataTimeout); err != nil {
 		return c.lost(inDoubt, PhaseDot, err)
 	}
-	a, err := readReply(&c.text.Reader)
+	a, err := readReply(c.text.R)
 	if err != nil {
 		return c.lost(inDoubt, PhaseDot, err)
 	}
@@ -93,7 +100,7 @@ func (c *conn) command(line string) (reply, error) {
 	if err := c.write([]byte(line+"\r\n"), c.options.CommandTimeout); err != nil {
 		return reply{}, err
 	}
-	return readReply(&c.text.Reader)
+	return readReply(c.text.R)
 }
 
 // write writes all of b out, under a new deadline, which also holds for the answer.

@@ -88,21 +88,3 @@ func TestSettledStaysSettled(t *testing.T) {
 		t.Error("open again")
 	}
 }
-
-func TestReplies(t *testing.T) {
-	for text, want := range map[string]reply{
-		"250 2.0.0 Ok: queued as 4XYZ12ab": {250, "2.0.0", "4XYZ12ab"},
-		"250 OK id=1abcDE-0001Ab-Cd":       {250, "", "1abcDE-0001Ab-Cd"},
-		"250 Ok 0102018f-4c7e-000000":      {250, "", "0102018f-4c7e-000000"},
-		"250 2.0.0 Ok":                     {250, "2.0.0", ""},
-		"250 queued for a@b.hu":            {250, "", ""},
-		"550 5.1.1 <a@b.hu>: unknown":      {550, "5.1.1", ""},
-		"550 1.2.3.4 is listed":            {550, "", ""},
-	} {
-		var m textReader
-		got, err := m.read(text)
-		if err != nil || got != want {
-			t.Errorf("%q: %+v %v", text, got, err)
-		}
-	}
-}

@@ -2,8 +2,6 @@ package smtp
 
 import (
 	"fmt"
-	"net/textproto"
-	"regexp"
 	"strings"
 )
 
@@ -54,41 +52,6 @@ func (r result) Error() string {
 		return fmt.Sprintf("%s: answered %d %s", r.phase, r.reply.code, r.reply.enhanced)
 	}
 	return fmt.Sprintf("%s: answered %d", r.phase, r.reply.code)
-}
-
-// reply is an answer of the relay without its words, which quote addresses.
-type reply struct {
-	code     int
-	enhanced string // RFC 3463, "5.1.1"; "" when there is none
-	queueID  string // of the answer to the dot, where it can be told
-}
-
-var (
-	enhancedCode = regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}\b`)
-	queueIDs     = []*regexp.Regexp{
-		regexp.MustCompile(`(?i)\bqueued as "?([A-Za-z0-9._-]{4,64})\b`), // Postfix and most others
-		regexp.MustCompile(`\bid=([A-Za-z0-9._-]{4,64})\b`),              // Exim
-		regexp.MustCompile(`(?i)^ok:? ([A-Za-z0-9._-]{8,64})$`),          // Amazon SES
-	}
-)
-
-// readReply reads one answer, of however many lines.
-func readReply(r *textproto.Reader) (reply, error) {
-	code, text, err := r.ReadResponse(0)
-	if err != nil {
-		return reply{}, err
-	}
-	a := reply{code: code, enhanced: enhancedCode.FindString(text)}
-	if code/100 == 2 {
-		rest := strings.TrimSpace(strings.TrimPrefix(text, a.enhanced))
-		for _, pattern := range queueIDs {
-			if m := pattern.FindStringSubmatch(rest); m != nil {
-				a.queueID = m[1]
-				break
-			}
-		}
-	}
-	return a, nil
 }
 
 // classify says what an answer in a phase means. bad says that the connection is of no more use.

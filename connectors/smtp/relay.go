@@ -113,7 +113,7 @@ func ioCause(err error) string {
 		return "connection refused or unreachable"
 	}
 	var protocol textproto.ProtocolError
-	if errors.As(err, &protocol) {
+	if errors.As(err, &protocol) || errors.Is(err, errNotReply) {
 		return "not an SMTP answer"
 	}
 	if errors.As(err, &op) || isEOF(err) {

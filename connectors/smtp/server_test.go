@@ -2,8 +2,11 @@ package smtp
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -13,20 +16,28 @@ import (
 // step is a moment at which a scripted relay answers.
 type step struct {
 	conn int    // which connection, from 1
-	verb string // GREETING, EHLO, MAIL, RCPT, DATA, BODY (before the dot was read), DOT, RSET, QUIT
+	verb string // GREETING, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, BODY (before the message is read), DOT, RSET, QUIT
 	n    int    // how often this verb has come, over all connections, from 1
 	line string
 }
 
-// What a script may answer beside an SMTP reply.
+// What a script may answer beside an SMTP reply. An answer may be several of them and replies, with " then " between.
 const (
-	drop   = "drop"   // close the connection without a word
-	silent = "silent" // keep the connection open without a word
+	drop      = "drop"       // close the connection without a word
+	silent    = "silent"     // keep the connection open without a word
+	halfClose = "half-close" // send the end of the stream, go on reading
+	accept    = "accept"     // of a DOT: the relay has the mail, whatever it says
+	// "wait 300ms": before what comes next.
+	// "drip 50ms REPLY": byte after byte with that pause.
+	// "hold REPLY": it is sent behind the next reply.
+	// "junk \"…\"": a quoted text, sent as it is.
 )
 
 // scripted is a relay that answers as its script says; "" is the ordinary answer.
 type scripted struct {
 	net.Listener
+	extensions []string    // of the answer to EHLO
+	tls        *tls.Config // nil: no STARTTLS
 
 	mu       sync.Mutex
 	script   func(step) string
@@ -36,14 +47,16 @@ type scripted struct {
 }
 
 type message struct {
-	conn int
-	from string
-	to   string
-	data string
+	conn     int
+	from     string // the line
+	rcpt     string // the line
+	to       string
+	data     string
+	accepted bool
 }
 
 var ordinary = map[string]string{
-	"GREETING": "220 relay.example.hu ESMTP", "EHLO": "250-relay.example.hu\r\n250-8BITMIME\r\n250 SMTPUTF8",
+	"GREETING": "220 relay.example.hu ESMTP", "STARTTLS": "220 2.0.0 Ready", "AUTH": "235 2.7.0 Ok",
 	"MAIL": "250 2.1.0 Ok", "RCPT": "250 2.1.5 Ok", "DATA": "354 End data with <CR><LF>.<CR><LF>",
 	"DOT": "250 2.0.0 Ok: queued as 4XYZabc123", "RSET": "250 2.0.0 Ok", "QUIT": "221 2.0.0 Bye",
 }
@@ -54,13 +67,17 @@ func startScripted(t testing.TB, script func(step) string) *scripted {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scripted{Listener: l, script: script, counts: map[string]int{}}
+	return serveScripted(t, &scripted{Listener: l, script: script, extensions: []string{"8BITMIME", "SMTPUTF8"}})
+}
+
+func serveScripted(t testing.TB, s *scripted) *scripted {
+	s.counts = map[string]int{}
 	done := make(chan struct{})
 	var sessions sync.WaitGroup
 	go func() {
 		defer close(done)
 		for {
-			c, err := l.Accept()
+			c, err := s.Accept()
 			if err != nil {
 				return
 			}
@@ -71,94 +88,189 @@ func startScripted(t testing.TB, script func(step) string) *scripted {
 			sessions.Go(func() { s.serve(c, n) })
 		}
 	}()
-	t.Cleanup(func() { l.Close(); <-done; sessions.Wait() })
+	t.Cleanup(func() { s.Close(); <-done; sessions.Wait() })
 	return s
 }
 
 func (s *scripted) address() string { return s.Addr().String() }
 
-// say answers; false ends the session.
-func (s *scripted) say(c net.Conn, conn int, verb, line string) (code string, goOn bool) {
-	s.mu.Lock()
-	s.counts[verb]++
-	n, script := s.counts[verb], s.script
-	s.mu.Unlock()
-	answer := script(step{conn: conn, verb: verb, n: n, line: line})
-	if answer == "" {
-		answer = ordinary[verb]
-	}
-	switch {
-	case answer == drop:
-		return "", false
-	case answer == silent || answer == "": // BODY has no ordinary answer
-		return answer, true
-	}
-	if answer[0] > '3' { // relays quote addresses in refusals; none of it may reach a log (D7)
-		answer += " <kanari1@polgar.example.hu> Kanári Etelka"
-	}
-	fmt.Fprintf(c, "%s\r\n", answer)
-	return answer[:1], !strings.HasPrefix(answer, "421") && verb != "QUIT"
+// dialogue is one connection to a scripted relay.
+type dialogue struct {
+	*scripted
+	net.Conn
+	raw  net.Conn // the socket
+	in   *bufio.Reader
+	n    int
+	held string // a reply that waits for the next
+	m    message
+	last int // the index of its last message
 }
 
-func (s *scripted) serve(c net.Conn, conn int) {
+// say answers; false ends the session. code is the first digit of what was replied.
+func (d *dialogue) say(verb, line string) (code string, goOn bool) {
+	d.mu.Lock()
+	d.counts[verb]++
+	n, script := d.counts[verb], d.script
+	d.mu.Unlock()
+	answer := script(step{conn: d.n, verb: verb, n: n, line: line})
+	if answer == "" {
+		answer = d.ordinarily(verb)
+	}
+	goOn = verb != "QUIT"
+	for part := range strings.SplitSeq(answer, " then ") {
+		said, ok := d.act(part)
+		if said != "" {
+			code = said
+		}
+		if !ok {
+			return code, false
+		}
+	}
+	return code, goOn
+}
+
+func (d *dialogue) ordinarily(verb string) string {
+	if verb != "EHLO" {
+		return ordinary[verb]
+	}
+	lines := append([]string{"relay.example.hu"}, d.extensions...)
+	if _, encrypted := d.Conn.(*tls.Conn); d.tls != nil && !encrypted {
+		lines = append(lines, "STARTTLS")
+	}
+	return "250-" + strings.Join(lines[:len(lines)-1], "\r\n250-") + "\r\n250 " + lines[len(lines)-1]
+}
+
+// act does one part of an answer.
+func (d *dialogue) act(part string) (code string, goOn bool) {
+	word, rest, _ := strings.Cut(part, " ")
+	switch word {
+	case "", silent: // BODY has no ordinary answer
+		return "", true
+	case drop:
+		return "", false
+	case halfClose:
+		_ = d.raw.(*net.TCPConn).CloseWrite()
+		return "", true
+	case accept:
+		d.take()
+		return "", true
+	case "wait":
+		pause, _ := time.ParseDuration(rest)
+		time.Sleep(pause)
+		return "", true
+	case "junk":
+		text, err := strconv.Unquote(rest)
+		if err != nil {
+			panic(err)
+		}
+		_, _ = io.WriteString(d, text)
+		return "", true
+	case "hold":
+		d.held = rest + "\r\n"
+		return rest[:1], true
+	case "drip":
+		pause, reply, _ := strings.Cut(rest, " ")
+		between, _ := time.ParseDuration(pause)
+		for _, b := range []byte(reply + "\r\n") {
+			if _, err := d.Write([]byte{b}); err != nil {
+				return "", false
+			}
+			time.Sleep(between)
+		}
+		return reply[:1], true
+	}
+	if part[0] > '3' { // relays quote addresses in refusals; none of it may reach a log (D7)
+		part += " <kanari1@polgar.example.hu> Kanári Etelka"
+	}
+	fmt.Fprintf(d, "%s\r\n%s", part, d.held)
+	d.held = ""
+	return part[:1], !strings.HasPrefix(part, "421")
+}
+
+func (s *scripted) serve(c net.Conn, n int) {
 	defer c.Close()
-	in := bufio.NewReader(c)
-	if _, ok := s.say(c, conn, "GREETING", ""); !ok {
+	d := &dialogue{scripted: s, Conn: c, raw: c, in: bufio.NewReader(c), n: n}
+	if _, ok := d.say("GREETING", ""); !ok {
 		return
 	}
-	var m message
 	for {
-		line, err := in.ReadString('\n')
+		line, err := d.in.ReadString('\n')
 		if err != nil {
 			return
 		}
 		line = strings.TrimRight(line, "\r\n")
 		verb := strings.ToUpper(strings.SplitN(line, " ", 2)[0])
-		if verb == "MAIL" && m.from != "" { // as Postfix does
-			fmt.Fprintf(c, "503 5.5.1 Error: nested MAIL command\r\n")
+		if verb == "MAIL" && d.m.from != "" { // as Postfix does (D2)
+			fmt.Fprintf(d, "503 5.5.1 Error: nested MAIL command\r\n")
 			continue
 		}
-		code, ok := s.say(c, conn, verb, line)
-		if !ok {
+		if !d.command(verb, line) {
 			return
-		}
-		switch {
-		case verb == "MAIL" && code == "2":
-			m = message{conn: conn, from: line}
-		case verb == "RCPT" && code == "2":
-			m.to = strings.TrimSuffix(strings.TrimPrefix(line, "RCPT TO:<"), ">")
-		case verb == "RSET":
-			m = message{}
-		case verb == "DATA" && code == "3":
-			if m.data, ok = s.body(c, in, conn); !ok {
-				return
-			}
-			s.mu.Lock()
-			s.messages = append(s.messages, m)
-			s.mu.Unlock()
-			m = message{}
-			if _, ok := s.say(c, conn, "DOT", ""); !ok {
-				return
-			}
 		}
 	}
 }
 
-func (s *scripted) body(c net.Conn, in *bufio.Reader, conn int) (string, bool) {
-	if _, ok := s.say(c, conn, "BODY", ""); !ok {
-		return "", false
+func (d *dialogue) command(verb, line string) (goOn bool) {
+	code, goOn := d.say(verb, line)
+	switch {
+	case !goOn:
+	case verb == "STARTTLS" && code == "2" && d.tls != nil:
+		d.Conn = tls.Server(d.raw, d.tls)
+		d.in = bufio.NewReader(d.Conn)
+	case verb == "MAIL" && code == "2":
+		d.m = message{conn: d.n, from: line}
+	case verb == "RCPT" && code == "2":
+		d.m.rcpt = line
+		d.m.to, _, _ = strings.Cut(strings.TrimPrefix(line, "RCPT TO:<"), ">")
+	case verb == "RSET":
+		d.m = message{}
+	case verb == "DATA" && code == "3":
+		return d.body()
+	}
+	return goOn
+}
+
+// body reads a message. Without a recipient it refuses whatever comes (RFC 2920 3.1).
+func (d *dialogue) body() (goOn bool) {
+	if _, ok := d.say("BODY", ""); !ok {
+		return false
 	}
 	var b strings.Builder
 	for {
-		line, err := in.ReadString('\n')
+		line, err := d.in.ReadString('\n')
 		switch {
 		case err != nil:
-			return "", false
+			return false
+		case line == ".\r\n" && d.m.to == "":
+			d.m = message{}
+			fmt.Fprintf(d, "554 5.5.1 Error: no valid recipients\r\n")
+			return true
 		case line == ".\r\n":
-			return b.String(), true
+			d.m.data = b.String()
+			return d.dot()
 		}
 		b.WriteString(strings.TrimPrefix(line, "."))
 	}
+}
+
+func (d *dialogue) dot() (goOn bool) {
+	d.mu.Lock()
+	d.last = len(d.messages)
+	d.messages = append(d.messages, d.m)
+	d.mu.Unlock()
+	d.m = message{}
+	code, goOn := d.say("DOT", "")
+	if code == "2" {
+		d.take()
+	}
+	return goOn
+}
+
+// take notes that the relay has the last message.
+func (d *dialogue) take() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.messages[d.last].accepted = true
 }
 
 // received returns the messages whose dot was read.

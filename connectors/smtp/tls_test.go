@@ -1,7 +1,6 @@
 package smtp
 
 import (
-	"bufio"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -14,7 +13,6 @@ import (
 	"log"
 	"math/big"
 	"net"
-	"net/textproto"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,12 +23,6 @@ import (
 	"github.com/emersion/go-sasl"
 	gosmtp "github.com/emersion/go-smtp"
 )
-
-type textReader struct{}
-
-func (textReader) read(s string) (reply, error) {
-	return readReply(textproto.NewReader(bufio.NewReader(strings.NewReader(s + "\r\n"))))
-}
 
 // sink is a go-smtp server that takes everything, behind a password where one is set.
 type sink struct {
@@ -91,7 +83,7 @@ func startSink(t testing.TB, backend *sink, cfg *tls.Config, implicit bool) stri
 }
 
 // certificate makes one for 127.0.0.1 and writes it where a CAFile can name it.
-func certificate(t testing.TB) (cfg *tls.Config, caFile string) {
+func certificate(t testing.TB, expired bool) (cfg *tls.Config, caFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -99,6 +91,9 @@ func certificate(t testing.TB) (cfg *tls.Config, caFile string) {
 	}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "relay"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	if expired {
+		template.NotAfter = time.Now().Add(-time.Minute)
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +106,7 @@ func certificate(t testing.TB) (cfg *tls.Config, caFile string) {
 }
 
 func TestEncryptionAndLogin(t *testing.T) {
-	cfg, ca := certificate(t)
+	cfg, ca := certificate(t, false)
 	for _, c := range []struct {
 		name     string
 		server   *tls.Config

@@ -1,0 +1,237 @@
+package smtp
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"lejarat/processor/event"
+)
+
+// A scenario is a text file: what the relay does, then what is sent. It prints what the connector has recorded of each mail
+// since the last time, what the relay read and accepted, and how many connections that took.
+//
+//	relay [ext=(A, B)] [tls=starttls|tls] [certificate=good|stranger|expired]
+//	VERB N: ANSWER       the N-th time this verb comes, over all connections; "N-M" or "*" for more of them
+//
+//	send [mails=N] [budget=D] [in-doubt=park]
+//
+// Answers are described at scripted. mails says how many are queued in all by then.
+func TestScenarios(t *testing.T) {
+	datadriven.Walk(t, filepath.Join("testdata", "scenarios"), func(t *testing.T, path string) {
+		t.Parallel()
+		s := &scenario{said: map[int]string{}}
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			switch d.Cmd {
+			case "relay":
+				return s.start(t, d)
+			case "send":
+				return s.send(t, d)
+			}
+			d.Fatalf(t, "no command %s", d.Cmd)
+			return ""
+		})
+	})
+}
+
+// scenario is what the commands of one file share.
+type scenario struct {
+	*bench
+	relay   *scripted
+	ca      string
+	mails   int
+	said    map[int]string // what was printed of a mail last
+	printed int            // messages of the relay
+}
+
+// rule is one line of a relay's script.
+type rule struct {
+	verb     string
+	from, to int
+	answer   string
+}
+
+func (s *scenario) start(t *testing.T, d *datadriven.TestData) string {
+	relay := &scripted{extensions: []string{"PIPELINING", "8BITMIME"}}
+	how := NoTLS
+	certificateIs := "good"
+	for _, a := range d.CmdArgs {
+		switch a.Key {
+		case "ext":
+			relay.extensions = a.Vals
+		case "tls":
+			how = a.Vals[0]
+		case "certificate":
+			certificateIs = a.Vals[0]
+		default:
+			d.Fatalf(t, "no argument %s", a.Key)
+		}
+	}
+	rules := parseRules(t, d)
+	relay.script = func(at step) string {
+		for _, r := range rules {
+			if r.verb == at.verb && at.n >= r.from && at.n <= r.to {
+				return r.answer
+			}
+		}
+		return ""
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	relay.Listener = l
+	s.ca = ""
+	if how != NoTLS {
+		cfg, ca := certificate(t, certificateIs == "expired")
+		s.ca = ca
+		if certificateIs == "stranger" {
+			_, s.ca = certificate(t, false)
+		}
+		if relay.tls = cfg; how == TLS {
+			relay.Listener, relay.tls = tls.NewListener(l, cfg), nil
+		}
+	}
+	s.relay, s.printed = serveScripted(t, relay), 0
+	if s.bench == nil {
+		s.bench = newBench(t, "")
+	}
+	s.options.Relay.Address, s.options.Relay.TLS, s.options.Relay.CAFile = relay.address(), how, s.ca
+	return ""
+}
+
+func parseRules(t *testing.T, d *datadriven.TestData) (rules []rule) {
+	for line := range strings.Lines(d.Input) {
+		head, answer, found := strings.Cut(strings.TrimSpace(line), ": ")
+		verb, times, counted := strings.Cut(head, " ")
+		if !found || !counted {
+			d.Fatalf(t, "%q: want VERB N: ANSWER", line)
+		}
+		r := rule{verb: verb, from: 1, to: 1 << 30, answer: answer}
+		if times != "*" {
+			first, last, _ := strings.Cut(times, "-")
+			var err error
+			if r.from, err = strconv.Atoi(first); err != nil {
+				d.Fatalf(t, "%q: %v", line, err)
+			}
+			r.to = r.from
+			if last != "" {
+				r.to, _ = strconv.Atoi(last)
+			}
+		}
+		rules = append(rules, r)
+	}
+	return rules
+}
+
+func (s *scenario) send(t *testing.T, d *datadriven.TestData) string {
+	s.options.InDoubt = Resend
+	s.options.Relay.CommandTimeout, s.options.Relay.DataTimeout = 700*time.Millisecond, 700*time.Millisecond
+	s.options.Retry.Budget = 5 * time.Second
+	mails := s.mails
+	for _, a := range d.CmdArgs {
+		switch a.Key {
+		case "mails":
+			mails, _ = strconv.Atoi(a.Vals[0])
+		case "budget":
+			s.options.Retry.Budget, _ = time.ParseDuration(a.Vals[0])
+		case "in-doubt":
+			s.options.InDoubt = a.Vals[0]
+		default:
+			d.Fatalf(t, "no argument %s", a.Key)
+		}
+	}
+	for ; s.mails < mails; s.mails++ {
+		s.queue(sampleMail(s.mails + 1))
+	}
+	sum, err := s.run(t)
+	var out strings.Builder
+	for n := 1; n <= s.mails; n++ {
+		text := s.recorded(t, n)
+		if text != s.said[n] {
+			fmt.Fprintf(&out, "mail %d: %s\n", n, text)
+		}
+		s.said[n] = text
+	}
+	s.printRelay(t, &out)
+	if err == nil {
+		fmt.Fprintf(&out, "relay: connections %d\n", s.relay.connections())
+	} else {
+		fmt.Fprintf(&out, "error: %s\n", strings.ReplaceAll(err.Error(), s.relay.address(), "RELAY"))
+	}
+	if sum.Left != 0 {
+		fmt.Fprintf(&out, "left: %d\n", sum.Left)
+	}
+	checkNoPersonalData(t, s.bench, err)
+	return out.String()
+}
+
+// recorded is what deliveries says about a mail, from first to last.
+func (s *scenario) recorded(t *testing.T, n int) string {
+	var all []string
+	for _, d := range s.deliveries(t) {
+		if d.ID != sampleMail(n).ID {
+			continue
+		}
+		text := d.Status
+		if d.Reason != nil {
+			text += " (" + *d.Reason + ")"
+		}
+		if d.SMTPCode != nil {
+			text += fmt.Sprintf(" %d", *d.SMTPCode)
+		}
+		for _, word := range []*string{d.EnhancedCode, d.QueueID} {
+			if word != nil {
+				text += " " + *word
+			}
+		}
+		if d.Attempts != 1 {
+			text += fmt.Sprintf(", attempt %d", d.Attempts)
+		}
+		all = append(all, text)
+	}
+	if all == nil {
+		return "nothing recorded"
+	}
+	return strings.Join(all, "; ")
+}
+
+// printRelay says which messages came since the last send, whether they are what was composed, and who accepted them.
+func (s *scenario) printRelay(t *testing.T, out *strings.Builder) {
+	c := mustComposer(t, s.options)
+	all := s.relay.received()
+	for _, m := range all[s.printed:] {
+		what := "read"
+		if m.accepted {
+			what = "accepted"
+		}
+		number := 0
+		for n := 1; n <= s.mails; n++ {
+			if sampleMail(n).To.Email == m.to {
+				number = n
+			}
+		}
+		want, err := c.compose(sampleMail(number), mustTime(sampleMail(number)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		state := ""
+		if string(stuff([]byte(m.data))) != string(want.body) {
+			state = ", not as it was composed"
+		}
+		fmt.Fprintf(out, "relay: %s mail %d on connection %d%s\n", what, number, m.conn, state)
+	}
+	s.printed = len(all)
+}
+
+func mustTime(m event.Mail) time.Time {
+	at, _ := time.Parse(time.RFC3339Nano, m.EmittedAt)
+	return at
+}
