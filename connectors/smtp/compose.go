@@ -15,6 +15,7 @@ import (
 
 // envelope is a mail ready to be handed over: everything that could fail without the relay is behind it.
 type envelope struct {
+	id       string // of the notification
 	from, to string
 	// body is the message with dots doubled (RFC 5321 4.5.2), ending in CRLF, without the final dot.
 	body []byte
@@ -72,7 +73,7 @@ func (c *composer) compose(m event.Mail, emitted time.Time) (envelope, error) {
 	if !wellFormed(buf.Bytes()) {
 		return envelope{}, errNotRenderable
 	}
-	return envelope{from: c.sender.envelope, to: to, body: stuff(buf.Bytes())}, nil
+	return envelope{id: m.ID, from: c.sender.envelope, to: to, body: stuff(buf.Bytes())}, nil
 }
 
 // listID is the sender's address as RFC 2919 wants a list's name: labels with dots between.

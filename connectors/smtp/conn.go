@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strconv"
+	"strings"
 	"time"
 )
 
-// send hands one mail over, command by command. ready is asked right before the final dot; false calls the mail off.
+// send hands one mail over. ready is asked right before the final dot; false calls the mail off.
 // When ctx ends, the connection is cut: before the dot that is a retry, after it the mail is in doubt.
 func (c *conn) send(ctx context.Context, e envelope, ready func() bool) result {
 	cut := context.AfterFunc(ctx, func() {
@@ -17,7 +19,7 @@ func (c *conn) send(ctx context.Context, e envelope, ready func() bool) result {
 	defer cut()
 	c.mails++
 	defer func() { c.used = time.Now() }()
-	if !oneLine(e.from) || !oneLine(e.to) {
+	if !oneLine(e.from) || !oneLine(e.to) || !oneLine(e.id) {
 		return result{class: refused, phase: PhaseNone, cause: errAddressMalformed.Error()}
 	}
 	if c.text.R.Buffered() > 0 {
@@ -41,23 +43,13 @@ func (c *conn) send(ctx context.Context, e envelope, ready func() bool) result {
 }
 
 func (c *conn) transaction(e envelope, ready func() bool) result {
-	steps := [...]struct {
-		phase   Phase
-		command string
-		expect  int // the first digit
-	}{
-		{PhaseMail, "MAIL FROM:<" + e.from + ">", 2},
-		{PhaseRcpt, "RCPT TO:<" + e.to + ">", 2},
-		{PhaseData, "DATA", 3},
+	commands := [...]string{c.mailCommand(e), "RCPT TO:<" + e.to + ">", "DATA"}
+	failed := c.lockStep
+	if c.offers.pipelining {
+		failed = c.pipelined
 	}
-	for _, s := range steps {
-		a, err := c.command(s.command)
-		if err != nil {
-			return c.lost(relayAway, s.phase, err)
-		}
-		if a.code/100 != s.expect {
-			return c.answered(s.phase, a)
-		}
+	if res, ok := failed(commands); ok {
+		return res
 	}
 	if err := c.write(e.body, c.options.CommandTimeout); err != nil {
 		return c.lost(relayAway, PhaseBody, err)
@@ -72,14 +64,77 @@ func (c *conn) transaction(e envelope, ready func() bool) result {
 	if err := c.write(finalDot, c.options.CommandTimeout); err != nil {
 		return c.lost(inDoubt, PhaseDot, err)
 	}
-	if err := c.session.UpdateDeadline(c.options.DataTimeout); err != nil {
-		return c.lost(inDoubt, PhaseDot, err)
-	}
-	a, err := readReply(c.text.R)
+	a, err := c.answer(c.options.DataTimeout)
 	if err != nil {
 		return c.lost(inDoubt, PhaseDot, err)
 	}
 	return c.answered(PhaseDot, a)
+}
+
+// The envelope is three commands; these are their phases and the first digits that let the mail go on.
+var (
+	envelopePhases = [...]Phase{PhaseMail, PhaseRcpt, PhaseData}
+	envelopeDigits = [...]int{2, 2, 3}
+)
+
+// lockStep sends the envelope command by command. ok says that it failed, and how.
+func (c *conn) lockStep(commands [3]string) (res result, ok bool) {
+	for i, command := range commands {
+		a, err := c.command(command)
+		if err != nil {
+			return c.lost(relayAway, envelopePhases[i], err), true
+		}
+		if a.code/100 != envelopeDigits[i] {
+			return c.answered(envelopePhases[i], a), true
+		}
+	}
+	return result{}, false
+}
+
+// pipelined sends the envelope at once (RFC 2920). Of several refusals the first is the mail's: the others follow from
+// it. ok says that there was one.
+func (c *conn) pipelined(commands [3]string) (res result, ok bool) {
+	if err := c.write([]byte(strings.Join(commands[:], "\r\n")+"\r\n"), c.options.CommandTimeout); err != nil {
+		return c.lost(relayAway, PhaseMail, err), true
+	}
+	var last reply
+	for i, phase := range envelopePhases {
+		a, err := c.answer(c.options.CommandTimeout)
+		switch {
+		case err != nil && ok: // the mail has its answer; only the connection is lost
+			c.broken.Store(true)
+			return res, true
+		case err != nil:
+			return c.lost(relayAway, phase, err), true
+		case a.code == 421: // nothing more will come
+			c.broken.Store(true)
+			if !ok {
+				res = c.answered(phase, a)
+			}
+			return res, true
+		case a.code/100 != envelopeDigits[i] && !ok:
+			res, ok = c.answered(phase, a), true
+		}
+		last = a
+	}
+	if ok && last.code/100 == 3 {
+		// Refused, and the relay waits for a message all the same. It gets none, not even an empty one: the connection ends.
+		c.broken.Store(true)
+	}
+	return res, ok
+}
+
+// mailCommand opens the envelope with what the relay offers to take.
+func (c *conn) mailCommand(e envelope) string {
+	command := "MAIL FROM:<" + e.from + ">"
+	if c.offers.size {
+		command += " SIZE=" + strconv.Itoa(len(e.body))
+	}
+	if c.offers.dsn {
+		// A bounce then names the notice, and carries headers alone: the letter is about a person.
+		command += " RET=HDRS ENVID=" + e.id
+	}
+	return command
 }
 
 func (c *conn) answered(phase Phase, a reply) result {
@@ -100,10 +155,18 @@ func (c *conn) command(line string) (reply, error) {
 	if err := c.write([]byte(line+"\r\n"), c.options.CommandTimeout); err != nil {
 		return reply{}, err
 	}
+	return c.answer(c.options.CommandTimeout)
+}
+
+// answer waits for one answer.
+func (c *conn) answer(timeout time.Duration) (reply, error) {
+	if err := c.session.UpdateDeadline(timeout); err != nil {
+		return reply{}, err
+	}
 	return readReply(c.text.R)
 }
 
-// write writes all of b out, under a new deadline, which also holds for the answer.
+// write writes all of b out.
 func (c *conn) write(b []byte, timeout time.Duration) error {
 	if err := c.session.UpdateDeadline(timeout); err != nil {
 		return err

@@ -53,7 +53,7 @@ func (r *relay) dial(ctx context.Context) (*conn, error) {
 		}
 		return nil, connectFailure(err)
 	}
-	return &conn{session: session, text: session.Text, raw: raw, options: r.options}, nil
+	return &conn{session: session, text: session.Text, raw: raw, options: r.options, offers: offered(session)}, nil
 }
 
 func (r *relay) settings(connect gomail.DialContextFunc) []gomail.Option {
@@ -122,12 +122,23 @@ func ioCause(err error) string {
 	return "no usable session (STARTTLS or AUTH not offered, or refused)"
 }
 
+// offers is what the relay said in its answer to EHLO, as far as it is used. 8BITMIME is not: letters are quoted-printable.
+type offers struct{ pipelining, size, dsn bool }
+
+func offered(session *gosmtp.Client) (o offers) {
+	o.pipelining, _ = session.Extension("PIPELINING")
+	o.size, _ = session.Extension("SIZE")
+	o.dsn, _ = session.Extension("DSN")
+	return o
+}
+
 // conn is one connection to the relay, for one goroutine.
 type conn struct {
 	session *gosmtp.Client
 	text    *textproto.Conn
 	raw     net.Conn
 	options Relay
+	offers  offers
 
 	mails      int // transactions begun
 	rejections int // refusals in a row

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,7 +19,7 @@ import (
 // A scenario is a text file: what the relay does, then what is sent. It prints what the connector has recorded of each mail
 // since the last time, what the relay read and accepted, and how many connections that took.
 //
-//	relay [ext=(A, B)] [tls=starttls|tls] [certificate=good|stranger|expired]
+//	relay [ext=(A, B)] [tls=starttls|tls] [certificate=good|stranger|expired] [show=(VERB, VERB)]
 //	VERB N: ANSWER       the N-th time this verb comes, over all connections; "N-M" or "*" for more of them
 //
 //	send [mails=N] [budget=D] [in-doubt=park]
@@ -49,6 +50,7 @@ type scenario struct {
 	mails   int
 	said    map[int]string // what was printed of a mail last
 	printed int            // messages of the relay
+	lines   []string       // commands to show
 }
 
 // rule is one line of a relay's script.
@@ -62,10 +64,13 @@ func (s *scenario) start(t *testing.T, d *datadriven.TestData) string {
 	relay := &scripted{extensions: []string{"PIPELINING", "8BITMIME"}}
 	how := NoTLS
 	certificateIs := "good"
+	var show []string
 	for _, a := range d.CmdArgs {
 		switch a.Key {
 		case "ext":
 			relay.extensions = a.Vals
+		case "show":
+			show = a.Vals
 		case "tls":
 			how = a.Vals[0]
 		case "certificate":
@@ -76,6 +81,11 @@ func (s *scenario) start(t *testing.T, d *datadriven.TestData) string {
 	}
 	rules := parseRules(t, d)
 	relay.script = func(at step) string {
+		if slices.Contains(show, at.verb) {
+			s.mu.Lock()
+			s.lines = append(s.lines, at.line)
+			s.mu.Unlock()
+		}
 		for _, r := range rules {
 			if r.verb == at.verb && at.n >= r.from && at.n <= r.to {
 				return r.answer
@@ -160,6 +170,10 @@ func (s *scenario) send(t *testing.T, d *datadriven.TestData) string {
 		}
 		s.said[n] = text
 	}
+	for _, line := range s.lines {
+		fmt.Fprintf(&out, "relay: was asked %s\n", line)
+	}
+	s.lines = nil
 	s.printRelay(t, &out)
 	if err == nil {
 		fmt.Fprintf(&out, "relay: connections %d\n", s.relay.connections())

@@ -130,7 +130,14 @@ func (d *dialogue) say(verb, line string) (code string, goOn bool) {
 }
 
 func (d *dialogue) ordinarily(verb string) string {
-	if verb != "EHLO" {
+	switch {
+	case verb == "RCPT" && d.m.from == "":
+		return "503 5.5.1 Error: need MAIL command"
+	case verb == "DATA" && d.m.from == "":
+		return "503 5.5.1 Error: need RCPT command"
+	case verb == "DATA" && d.m.to == "":
+		return "554 5.5.1 Error: no valid recipients"
+	case verb != "EHLO":
 		return ordinary[verb]
 	}
 	lines := append([]string{"relay.example.hu"}, d.extensions...)
