@@ -21,6 +21,7 @@ const drainTimeout = 10 * time.Second
 type Consumer struct {
 	c      *Client
 	cl     *kgo.Client
+	end    context.CancelFunc // ends the client
 	group  string
 	topic  string
 	failed error // came together with records: the next Poll returns it
@@ -61,11 +62,14 @@ func (c *Client) Consume(ctx context.Context, group, topic string) (*Consumer, e
 	}
 	k := &Consumer{c: c, group: group, topic: topic, held: map[int32]*consumed{}, moved: make(chan struct{})}
 	var err error
-	k.cl, err = kgo.NewClient(append(c.group(group), kgo.ConsumeTopics(topic), kgo.DisableAutoCommit(), kgo.KeepControlRecords(),
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	k.end = end
+	k.cl, err = kgo.NewClient(append(c.group(group), kgo.WithContext(life), kgo.ConsumeTopics(topic), kgo.DisableAutoCommit(), kgo.KeepControlRecords(),
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()), kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, tps map[string][]int32) { k.revoked(tps[topic]) }),
 		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, tps map[string][]int32) { k.drop(tps[topic]) }))...)
 	if err != nil {
+		end()
 		return nil, fmt.Errorf("making a member of group %s: %w", group, err)
 	}
 	return k, nil
@@ -261,5 +265,5 @@ func (c *Consumer) Close() {
 	close(c.moved)
 	c.moved = make(chan struct{})
 	c.mu.Unlock()
-	leave(c.cl)
+	leave(c.cl, c.end)
 }

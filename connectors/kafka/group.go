@@ -210,14 +210,16 @@ func (m *Member) Close() {
 	m.askWhetherReplaced()
 	m.stop()
 	<-m.stopped
-	leave(m.cl)
-	m.end()
+	leave(m.cl, m.end)
 }
 
-// leave leaves the group and closes the client. Brokers that do not answer find out by themselves, later.
-func leave(cl *kgo.Client) {
+// leave leaves the group and closes the client, whose context end ends, within closeTimeout. Brokers that do not answer find
+// out by themselves, later: they keep the answer to a join back until every member has joined or is given up, and the library
+// would wait for it before it leaves.
+func leave(cl *kgo.Client, end context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	_ = cl.LeaveGroupContext(ctx)
+	end()
 	cl.Close()
 }

@@ -190,6 +190,28 @@ func TestReplacedMemberHearsOfItAndDoesNotFight(t *testing.T) {
 	}
 }
 
+// A rebalance waits for a member that was killed; another one is asked to stop meanwhile.
+func TestCloseDoesNotWaitForARebalance(t *testing.T) {
+	embeddedOnly(t)
+	brokers, broker := testBrokers(t)
+	c := open(t, brokers, nil)
+	topic := topic(t, c, 1, nil)
+	h, m := join(t, c, unique("group"), topic)
+	eventually(t, "held", func() bool { return len(h.partitions()) == 1 })
+	joining := make(chan struct{})
+	broker.cluster.ControlKey(kmsg.JoinGroup.Int16(), func(kmsg.Request) (kmsg.Response, error, bool) {
+		close(joining)
+		return nil, nil, true // no answer
+	})
+	broker.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Heartbeat}, Err: kerr.RebalanceInProgress})
+	<-joining
+	began := time.Now()
+	m.Close()
+	if took := time.Since(began); took > 2*closeTimeout {
+		t.Fatalf("took %v", took)
+	}
+}
+
 func TestJoiningForAMissingTopic(t *testing.T) {
 	c, _ := begin(t, 1)
 	if _, err := c.Join(testContext(t), unique("group"), []string{"not-there"}, event.Assignment{}); !errors.Is(err, event.ErrTopic) || !contains(err, "not-there") {
