@@ -71,7 +71,7 @@ func (o *Options) common() ([]kgo.Opt, error) {
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(o.Brokers...), kgo.ClientID(o.ClientID), kgo.DialTimeout(dialTimeout),
 		// A topic that was just made must be found quickly.
-		kgo.MetadataMinAge(100 * time.Millisecond), kgo.RetryBackoffFn(backoff),
+		kgo.MetadataMinAge(100 * time.Millisecond), kgo.RetryBackoffFn(backoff), kgo.DisableClientMetrics(),
 	}
 	if o.Logger != nil {
 		opts = append(opts, kgo.WithLogger(kslog.New(slog.New(quiet{o.Logger.Handler()}))))
