@@ -91,6 +91,8 @@ type Config struct {
 	SourcePartitions map[string]int32
 	// Mapping is the hash of what decides fingerprints and facts: sources, columns, identity lists.
 	Mapping string
+	// Instance is the name of this instance, for people.
+	Instance string
 	// Started is when the process started, in real time; the newest starter's rules count.
 	Started time.Time
 	Limits  Limits

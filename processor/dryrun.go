@@ -34,6 +34,9 @@ func DryRun(ctx context.Context, cfg Config, visit func(watch.Notice)) (counts [
 	if err := e.runs.readAll(ctx); err != nil {
 		return nil, err
 	}
+	if err := e.runs.checkNotifications(); err != nil {
+		return nil, err
+	}
 	sum := map[watch.Count]int{}
 	for p := int32(0); p < cfg.Partitions; p++ {
 		if err := e.dryRunPartition(ctx, p, sum, visit); err != nil {

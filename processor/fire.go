@@ -15,13 +15,13 @@ import (
 	"lejarat/state"
 )
 
-// errRunOver: the date or the barrier passed while a chunk was under way.
-var errRunOver = errors.New("the run's date or its barrier has passed")
+// errRunOver: the date or the barrier passed, or other rules came, while a chunk was under way.
+var errRunOver = errors.New("the run's date or its barrier has passed, or its rules are not the newest")
 
 // enterOpen enters, after the rules changed, every document's open thresholds, in bounded steps. When it is done the
 // store's first fill is over too: the barrier has been reached.
 func (t *watchTask) enterOpen() error {
-	hash := t.rulesHash(t.run.date)
+	hash := t.cfg.rulesHash(t.run.date)
 	if hash == t.rules && !t.bulk {
 		t.run.phase, t.run.scan = phaseGather, nil
 		return nil
@@ -248,10 +248,11 @@ func (t *watchTask) fired(c *chunk, v *RunRecord, offset int64, next []byte) err
 	return nil
 }
 
-// over says whether the run must not write any more: its date has passed, or its barrier is too old.
+// over says whether the run must not write any more: its date has passed, its barrier is too old, or an instance with
+// other rules has started.
 func (t *watchTask) over() bool {
 	date, _ := t.cfg.today()
-	return date != t.run.date || t.cfg.Clock.Real().Sub(t.run.taken) > t.cfg.Limits.BarrierAge
+	return date != t.run.date || t.cfg.Clock.Real().Sub(t.run.taken) > t.cfg.Limits.BarrierAge || t.otherRules() != ""
 }
 
 // chunk is one transaction of a run. It is its own ledger on top of the instance's: what it has decided, nobody else knows yet.

@@ -95,12 +95,12 @@ func (h *harness) start(t testing.TB) {
 	if h.runs, err = openRuns(ctx, &h.cfg); err != nil {
 		t.Fatal(err)
 	}
-	for range 3 {
-		if err := h.runs.step(ctx, 0); err != nil {
-			t.Fatal(err)
-		}
-	}
 	for p := int32(0); p < h.cfg.Partitions; p++ {
+		for range 3 { // nobody tails it meanwhile
+			if err := h.runs.step(ctx, 0); err != nil {
+				t.Fatal(err)
+			}
+		}
 		w := newWatchTask(&h.cfg, p, h.ledger, h.runs)
 		h.watch = append(h.watch, w)
 		if err := w.start(ctx, e.journalID, newProgress(h.clock.Real())); err != nil {

@@ -192,14 +192,15 @@ func checkControl(cfg *Config, value []byte) error {
 		return fmt.Errorf("reading the control record: %w", journal.ErrFormat)
 	}
 	topic := cfg.journal()
+	by := "by " + whose(c.Instance, c.Started)
 	switch {
 	case c.Format != journal.Format:
 		return refuse("%s has format %d, this program writes format %d: run the version that made it, or raise state.generation for a new journal", topic, c.Format, journal.Format)
 	case c.ReferenceKeyID != cfg.Watch.ReferenceKeyID:
-		return checkReference(cfg, topic, c.ReferenceKeyID)
+		return checkReference(cfg, topic, c.ReferenceKeyID, " "+by)
 	case c.IdentityKeyID != cfg.Watch.IdentityKeyID:
-		return refuse("%s was made with identity key %s, the configured one is %s: put the former key back (identity.key_file), or raise state.generation for a new journal under the new key",
-			topic, c.IdentityKeyID, cfg.Watch.IdentityKeyID)
+		return refuse("%s was made with identity key %s %s, the configured one is %s: put the former key back (identity.key_file), or raise state.generation for a new journal under the new key",
+			topic, c.IdentityKeyID, by, cfg.Watch.IdentityKeyID)
 	case c.Virtual != cfg.Virtual && !cfg.Look:
 		return checkClock(topic, c.Virtual, cfg.Virtual)
 	case c.TopicIDs[cfg.notifications()] != cfg.TopicIDs[cfg.notifications()]:
@@ -211,7 +212,7 @@ func checkControl(cfg *Config, value []byte) error {
 		return refuse("source topics %v have another number of partitions than they had: a row may stand in two of them, and their order is lost; make the topics anew and raise state.generation",
 			remade(c.Partitions, cfg.SourcePartitions))
 	case c.Mapping != cfg.Mapping:
-		return refuse("%s was made with other sources, columns or identity lists: undo the change, or raise state.generation for a new journal (the ledger is common, nobody is mailed again)", topic)
+		return refuse("%s was made with other sources, columns or identity lists %s: undo the change, or raise state.generation for a new journal (the ledger is common, nobody is mailed again)", topic, by)
 	}
 	return nil
 }

@@ -74,17 +74,17 @@ func (e *Engine) checkNotification(r *event.Record) (enough bool, err error) {
 // checkNotice refuses notifications made with another reference key, under which everybody would be mailed again, or by
 // another kind of clock.
 func checkNotice(cfg *Config, topic string, n *event.Notice) error {
-	if err := checkReference(cfg, topic, n.ReferenceKeyID); err != nil || cfg.Look {
+	if err := checkReference(cfg, topic, n.ReferenceKeyID, ""); err != nil || cfg.Look {
 		return err
 	}
 	return checkClock(topic, n.Virtual, cfg.Virtual)
 }
 
-func checkReference(cfg *Config, topic, made string) error {
+func checkReference(cfg *Config, topic, made, by string) error {
 	if made == cfg.Watch.ReferenceKeyID {
 		return nil
 	}
-	return refuse("%s was made with reference key %s, the configured one is %s: %s", topic, made, cfg.Watch.ReferenceKeyID, refusals[stampReference])
+	return refuse("%s was made with reference key %s%s, the configured one is %s: %s", topic, made, by, cfg.Watch.ReferenceKeyID, refusals[stampReference])
 }
 
 // preflightRecords is how many records of a partition are looked at for a sign of what it was made with.

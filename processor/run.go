@@ -2,12 +2,9 @@ package processor
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/cespare/xxhash/v2"
 
 	"lejarat/processor/event"
 	"lejarat/processor/journal"
@@ -35,10 +32,10 @@ type run struct {
 	started time.Time // clock in use
 
 	ends     map[event.TopicPartition]event.Span // of the sources, when the barrier was taken
-	ledger   map[event.TopicPartition]event.Span
-	taken    time.Time // real time of the barrier
-	reported string    // last reason reported for being held
-	again    time.Time // real time before which nothing is tried again
+	decided  map[event.TopicPartition]event.Span // of notifications and runs, after the barrier
+	taken    time.Time                           // real time of the barrier
+	reported string                              // last reason reported for being held
+	again    time.Time                           // real time before which nothing is tried again
 
 	scan   []byte // where the scan of people (phaseRules) or of the timeline goes on
 	due    RunDue
@@ -96,12 +93,7 @@ func (t *watchTask) advance(ctx context.Context) error {
 	case phaseBarrier:
 		return t.barrier(ctx)
 	case phaseLedger:
-		if t.ledger.reached(t.run.ledger) {
-			t.run.phase = phaseRules
-		} else if t.cfg.Clock.Real().Sub(t.run.taken) > patience {
-			return t.held(ctx, HeldBarrier, "the ledger has not read "+t.cfg.notifications()+" to its end yet")
-		}
-		return nil
+		return t.catchUp(ctx)
 	case phaseRules:
 		return t.enterOpen()
 	case phaseGather:
@@ -162,11 +154,45 @@ func (t *watchTask) barrier(ctx context.Context) error {
 		return nil
 	}
 	var err error
-	if t.run.ledger, err = t.cfg.Log.Spans(ctx, t.cfg.notifications()); err != nil {
+	if t.run.decided, err = t.cfg.Log.Spans(ctx, t.cfg.notifications(), t.cfg.runs()); err != nil {
 		return err
 	}
 	t.run.phase = phaseLedger
 	return nil
+}
+
+// catchUp waits until this instance has read everything that was decided elsewhere, and what instances that started later
+// say of their rules.
+func (t *watchTask) catchUp(ctx context.Context) error {
+	for _, tail := range []struct {
+		topic   string
+		reached func(map[event.TopicPartition]event.Span) bool
+	}{{t.cfg.notifications(), t.ledger.reached}, {t.cfg.runs(), t.runs.reached}} {
+		if tail.reached(of(t.run.decided, tail.topic)) {
+			continue
+		}
+		if t.cfg.Clock.Real().Sub(t.run.taken) > patience {
+			return t.held(ctx, HeldBarrier, tail.topic+" is not read to its end yet")
+		}
+		return nil
+	}
+	if t.otherRules() != "" {
+		t.again()
+		return nil
+	}
+	t.run.phase = phaseRules
+	return nil
+}
+
+// of are the spans of one topic.
+func of(spans map[event.TopicPartition]event.Span, topic string) map[event.TopicPartition]event.Span {
+	out := map[event.TopicPartition]event.Span{}
+	for tp, span := range spans {
+		if tp.Topic == topic {
+			out[tp] = span
+		}
+	}
+	return out
 }
 
 // lagging is the first source partition of which not everything below the barrier has been applied here.
@@ -188,8 +214,8 @@ func (t *watchTask) blocked() (reason, detail string) {
 	if t.poison >= 0 {
 		return HeldPoison, fmt.Sprintf("offset %d of %s/%d cannot be read", t.poison, t.tp.Topic, t.tp.Partition)
 	}
-	if t.control != nil && t.control.Rules != t.rulesHash(event.NoExpiry-1) {
-		return HeldRules, "an instance that started later runs with other rules: restart this one with the new configuration"
+	if detail := t.otherRules(); detail != "" {
+		return HeldRules, detail
 	}
 	now := t.cfg.Clock.Real()
 	for i := range t.cfg.Sources {
@@ -300,18 +326,4 @@ func (t *watchTask) missed() (records []event.Record) {
 		records = append(records, runMessage(t.cfg, d, &v))
 	}
 	return records
-}
-
-// rulesHash is the hash of everything that decides what is due on a day, beyond the rows themselves.
-func (t *watchTask) rulesHash(day event.Date) string {
-	w := &t.cfg.Watch
-	sum := w.Rules.Hash(day)
-	d := xxhash.New()
-	d.Write(sum[:])
-	var pilot uint64
-	for ref := range w.Pilot {
-		pilot += xxhash.Sum64(ref[:]) // a set: the order does not matter
-	}
-	fmt.Fprintf(d, "%v %v %v %v %v %v", w.Pilot == nil, pilot, w.Announcements, w.SpreadDays, t.cfg.HasLiveFrom, t.cfg.LiveFrom)
-	return hex.EncodeToString(d.Sum(nil))
 }

@@ -103,10 +103,14 @@ type Runs struct {
 	positions map[event.TopicPartition]int64
 	records   map[runKey]runEntry
 	commands  map[event.Date]string
+	// rules are those of the newest starter of each generation; notifications is the id that the topic must have.
+	rules         map[int]RunRules
+	notifications string
 }
 
 func openRuns(ctx context.Context, cfg *Config) (*Runs, error) {
-	r := &Runs{cfg: cfg, positions: map[event.TopicPartition]int64{}, records: map[runKey]runEntry{}, commands: map[event.Date]string{}}
+	r := &Runs{cfg: cfg, positions: map[event.TopicPartition]int64{}, records: map[runKey]runEntry{}, commands: map[event.Date]string{},
+		rules: map[int]RunRules{}}
 	spans, err := cfg.Log.Spans(ctx, cfg.runs())
 	if err != nil {
 		return nil, err
@@ -143,7 +147,7 @@ func (r *Runs) read(rec *event.Record) error {
 	parts := strings.Split(string(rec.Key), "/")
 	date, err := event.ParseDate(parts[0])
 	if err != nil {
-		return err
+		return r.readOther(parts[0], rec)
 	}
 	if len(parts) == 2 {
 		var c RunCommand

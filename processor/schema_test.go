@@ -24,7 +24,8 @@ var schemaTopics = map[string]string{"notifications": "notification", "mail-sink
 
 // schemaStructs are the values as the code writes them.
 var schemaStructs = map[string]any{"notification": event.Notice{}, "mail": event.Mail{}, "delivery": event.Delivery{},
-	"suppression": event.Suppression{}, "reject": event.Rejected{}, "run": RunRecord{}, "run-command": RunCommand{}}
+	"suppression": event.Suppression{}, "reject": event.Rejected{}, "run": RunRecord{}, "run-command": RunCommand{},
+	"run-rules": RunRules{}, "run-topic": RunTopic{}}
 
 // TestRecordsMatchTheirSchemas runs all scenarios once more and checks every record that others may read.
 func TestRecordsMatchTheirSchemas(t *testing.T) {
@@ -55,9 +56,16 @@ func TestRecordsMatchTheirSchemas(t *testing.T) {
 	}
 }
 
-// schemaKind tells the two kinds of record in runs apart: date/command, date/generation/partition.
+// schemaKind tells the kinds of record in runs apart: date/command, date/generation/partition, rules/generation,
+// notifications.
 func schemaKind(topic string, r *event.Record) string {
-	if topic == "runs" && strings.Count(string(r.Key), "/") == 1 {
+	switch key := string(r.Key); {
+	case topic != "runs":
+	case key == keyNotifications:
+		return "run-topic"
+	case strings.HasPrefix(key, keyRules+"/"):
+		return "run-rules"
+	case strings.Count(key, "/") == 1:
 		return "run-command"
 	}
 	return schemaTopics[topic]

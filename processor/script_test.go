@@ -72,6 +72,10 @@ func (h *harness) command(t testing.TB, d *datadriven.TestData) {
 		h.log.Append(CommandMessage(h.cfg.Prefix, date, d.Cmd, h.clock.Now()))
 		h.settle(t)
 		h.printNew()
+	case "instance": // instance NAME [settings]: another one with these settings starts, and says so
+		h.otherInstance(t, d)
+		h.settle(t)
+		h.printNew()
 	case "runs":
 		h.printRuns(d.CmdArgs[0].Key)
 	case "counts":

@@ -85,8 +85,19 @@ func (h *harness) configure(t testing.TB, d *datadriven.TestData) {
 	h.cores(&set, idKey, &w)
 }
 
+// otherInstance lets an instance with these settings start beside this one, without a partition of its own yet.
+func (h *harness) otherInstance(t testing.TB, d *datadriven.TestData) {
+	other := &harness{zone: h.zone, clock: h.clock, starts: h.starts, cfg: h.cfg}
+	other.configure(t, &datadriven.TestData{CmdArgs: d.CmdArgs[1:]})
+	h.starts = other.starts
+	other.cfg.Instance = d.CmdArgs[0].Key
+	r := rulesMessage(&other.cfg, h.clock.Real())
+	h.log.Append(r)
+}
+
 // cores puts the configuration of intake and watch together.
 func (h *harness) cores(set *rules.Set, idKey *identity.Key, w *watch.Core) {
+	h.cfg.Instance = fmt.Sprintf("start-%d", h.starts)
 	h.cfg.Started = h.clock.real.Add(time.Duration(h.starts) * time.Millisecond)
 	h.cfg.Intake = intake.Core{TypeList: map[string]identity.List{}, Lists: set.Lists(), Identity: idKey, Refs: w.Refs, Zone: h.zone}
 	for name, typ := range set.Types {

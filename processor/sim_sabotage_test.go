@@ -171,7 +171,7 @@ var simBugs = []simSabotage{
 	}},
 	{name: "the ledger is not read on before firing", seed: 31, step: func(s *sim, t *watchTask) error {
 		if t.run.phase == phaseLedger {
-			t.run.ledger = nil
+			t.run.decided = nil
 		}
 		return t.step(s.ctx, 0)
 	}},

@@ -64,6 +64,39 @@ func TestTopicsMadeAnewAreRefused(t *testing.T) {
 	}
 }
 
+// TestNotificationsMadeAnewAreRefusedByANewGeneration: its journal knows nothing of the former topic, and the ledger is
+// gone with the state directory. An operator's word that the records were restored lets it go on.
+func TestNotificationsMadeAnewAreRefusedByANewGeneration(t *testing.T) {
+	h := newHarness(t)
+	h.begin(t)
+	h.play(t, "2026-02-28T12:00", "registration r1 holder=anna email=anna@example.hu since=2020-01-01",
+		"document 1 type=passport expires=2026-08-31 issued=2016-08-31 holder=anna")
+	h.halt()
+	held := h.log.Records("lejarat.notifications")
+	h.log.Create("lejarat.notifications", 2)
+	h.lose(t, "all")
+	h.cfg.Generation++
+	h.out.Reset()
+	h.start(t)
+	if got := h.out.String(); !strings.HasPrefix(got, "refused: lejarat.notifications was made anew") || !strings.Contains(got, "lejarat topics restored") {
+		t.Fatalf("notifications made anew, another generation: %q", got)
+	}
+	h.lose(t, "all")
+	for _, r := range held {
+		h.log.Append(r)
+	}
+	ids, err := h.log.TopicIDs(context.Background(), "lejarat.notifications")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.log.Append(NotificationsMessage(h.cfg.Prefix, ids["lejarat.notifications"], h.clock.Real()))
+	h.out.Reset()
+	h.start(t)
+	if got := h.play(t, "2026-03-01T12:00"); strings.Contains(got, "emitted") || h.ledger == nil {
+		t.Errorf("notifications restored: %q", got)
+	}
+}
+
 // TestRaisedPartitionsAreRefused: with another number of partitions a row may stand in two of them.
 func TestRaisedPartitionsAreRefused(t *testing.T) {
 	h := newHarness(t)

@@ -29,6 +29,7 @@ type watchTask struct {
 	marks    map[event.TopicPartition]journal.Watermark // by source partition
 	sources  map[uint32]string                          // source id → topic
 	control  *journal.Control
+	own      RunRules   // of this instance
 	cursor   event.Date // the last day whose entries were all judged in this store
 	bulk     bool       // this store's first fill
 	rules    string     // hash of the rules that the timeline was made for
@@ -55,6 +56,7 @@ const beforeAllDays event.Date = -1 << 30
 
 func newWatchTask(cfg *Config, partition int32, ledger *Ledger, runs *Runs) *watchTask {
 	t := &watchTask{cfg: cfg, tp: event.TopicPartition{Topic: cfg.journal(), Partition: partition}, ledger: ledger, runs: runs,
+		own:   cfg.ownRules(),
 		marks: map[event.TopicPartition]journal.Watermark{}, sources: map[uint32]string{}, cursor: beforeAllDays, poison: -1}
 	for _, topic := range cfg.inputs() {
 		if s, ok := cfg.source(topic); ok {
@@ -64,7 +66,8 @@ func newWatchTask(cfg *Config, partition int32, ledger *Ledger, runs *Runs) *wat
 	return t
 }
 
-// start fences the former owner before the first read, applies the journal to its end, and writes the control record.
+// start fences the former owner before the first read, applies the journal to its end, and writes
+// what the partition is worked on with.
 func (t *watchTask) start(ctx context.Context, journalID string, progress *Progress) error {
 	var err error
 	if t.writer, err = t.cfg.Log.Fence(ctx, t.cfg.watchID(t.tp.Partition)); err != nil {
@@ -96,7 +99,7 @@ func (t *watchTask) start(ctx context.Context, journalID string, progress *Progr
 		}
 		progress.add(t.applied)
 	}
-	return t.writeControl(ctx)
+	return t.agree(ctx)
 }
 
 func (t *watchTask) load() error {
@@ -149,7 +152,7 @@ func (t *watchTask) load() error {
 // initialise begins a new store: a bulk load under today's rules.
 func (t *watchTask) initialise() error {
 	day, _ := t.cfg.today()
-	t.bulk, t.rules = true, t.rulesHash(day)
+	t.bulk, t.rules = true, t.cfg.rulesHash(day)
 	b := t.store.Batch()
 	b.Set([]byte{watchBulk}, nil)
 	b.Set([]byte{watchRules}, []byte(t.rules))
@@ -288,29 +291,6 @@ const identityBytes = 17
 // timelineDay is the prefix of a day; days before 1970 sort first.
 func timelineDay(day event.Date) []byte {
 	return binary.BigEndian.AppendUint32(append(make([]byte, 0, 5+identityBytes), watchTimeline), uint32(day)^1<<31)
-}
-
-// startedFormat orders as text.
-const startedFormat = "2006-01-02T15:04:05.000000000Z"
-
-// writeControl says under the fence what this partition is worked on with. An older starter with other rules leaves
-// the newer one's word alone, and does not fire.
-func (t *watchTask) writeControl(ctx context.Context) error {
-	c := journal.Control{Format: journal.Format, IdentityKeyID: t.cfg.Watch.IdentityKeyID, ReferenceKeyID: t.cfg.Watch.ReferenceKeyID,
-		Virtual: t.cfg.Virtual, Mapping: t.cfg.Mapping, TopicIDs: t.cfg.TopicIDs, Partitions: t.cfg.SourcePartitions, Rules: t.rulesHash(event.NoExpiry - 1), Started: t.cfg.Started.UTC().Format(startedFormat)}
-	if t.control != nil && (t.control.Rules == c.Rules || t.control.Started > c.Started) {
-		return nil
-	}
-	body, err := json.Marshal(c)
-	if err != nil {
-		return fmt.Errorf("encoding the control record: %w", err)
-	}
-	_, err = t.writer.Commit(ctx, []event.Record{{Topic: t.tp.Topic, Partition: t.tp.Partition, Key: journal.ControlKey(), Value: body}}, nil)
-	if err != nil {
-		return fmt.Errorf("writing the control record of partition %d: %w", t.tp.Partition, err)
-	}
-	t.control = &c
-	return nil
 }
 
 func (t *watchTask) close() error {

@@ -11,6 +11,8 @@ import (
 
 	"lejarat/cmd/lejarat/config"
 	"lejarat/connectors/kafka"
+	"lejarat/processor"
+	"lejarat/processor/event"
 )
 
 func topicsCommand(o *options) *cobra.Command {
@@ -21,8 +23,39 @@ func topicsCommand(o *options) *cobra.Command {
 			RunE: func(cmd *cobra.Command, _ []string) error { return topics(cmd, o, true) }},
 		&cobra.Command{Use: "verify", Short: "List what differs from what lejarat needs; exit status 1 if anything does", Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error { return topics(cmd, o, false) }},
+		&cobra.Command{Use: "restored", Short: "Say that a notifications topic made anew holds everything that the former one held", Args: cobra.NoArgs,
+			Long: "The service refuses a notifications topic that was made anew: without what it held people would be mailed again.\n" +
+				"After its records were restored (runbook, \"Lost notifications\") this lets the service go on with it.",
+			RunE: func(cmd *cobra.Command, _ []string) error { return restored(cmd, o) }},
 	)
 	return c
+}
+
+// restored writes down which topic notifications is from now on.
+func restored(cmd *cobra.Command, o *options) error {
+	cfg, err := o.load()
+	if err != nil {
+		return err
+	}
+	k, err := openKafka(cmd.Context(), cfg, newLogger(cfg), nil)
+	if err != nil {
+		return err
+	}
+	defer k.Close()
+	topic := cfg.Kafka.Topics().Notifications
+	ids, err := k.TopicIDs(cmd.Context(), topic)
+	if err != nil {
+		return err
+	}
+	message := processor.NotificationsMessage(cfg.Kafka.TopicPrefix, ids[topic], time.Now())
+	if err := k.Produce(cmd.Context(), []event.Record{message}); err != nil {
+		return err
+	}
+	if o.json {
+		return printJSON(cmd.OutOrStdout(), map[string]string{"topic": topic, "topic_id": ids[topic]})
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "%s with the id %s counts from now on\n", topic, ids[topic])
+	return nil
 }
 
 func topics(cmd *cobra.Command, o *options, create bool) error {

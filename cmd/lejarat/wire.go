@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -66,7 +67,7 @@ func engineConfig(c *config.Config, k event.Log, clk timepiece, log *slog.Logger
 	set := c.Rules()
 	p := processor.Config{Log: k, Clock: clk, Logger: log, Observer: obs, Prefix: c.Kafka.TopicPrefix, Generation: c.State.Generation,
 		Partitions: int32(c.Kafka.JournalPartitions), HasLiveFrom: set.HasLiveFrom, LiveFrom: set.LiveFrom, MaxRun: int(c.Fuse.MaxRun),
-		Dir: c.State.Dir, Shared: shared, Virtual: clk.Virtual(), Started: started, Limits: engineLimits(c)}
+		Dir: c.State.Dir, Shared: shared, Virtual: clk.Virtual(), Instance: instanceText(c), Started: started, Limits: engineLimits(c)}
 	zone := c.Calendar.Location()
 	p.Intake = intake.Core{TypeList: map[string]identity.List{}, Lists: set.Lists(), Identity: idKey, Refs: refKey, Zone: zone}
 	for name, t := range set.Types {
@@ -92,6 +93,15 @@ func engineConfig(c *config.Config, k event.Log, clk timepiece, log *slog.Logger
 	}
 	p.Mapping = mappingHash(c, set.Lists())
 	return p, nil
+}
+
+// instanceText names this instance to people who look for it; run --once has no name of its own.
+func instanceText(c *config.Config) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown host"
+	}
+	return cmp.Or(c.Kafka.InstanceID, c.Kafka.ClientID) + " on " + host
 }
 
 func keys(c *config.Config) (id, ref *identity.Key, err error) {

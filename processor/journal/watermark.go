@@ -71,8 +71,8 @@ func DecodeWatermark(b []byte) (Watermark, error) {
 	return w, r.done("watermark")
 }
 
-// Control is the value of the control record: what the generation was made with. A process that differs in any of the
-// first group refuses to work on it.
+// Control is the value of the control record: what the generation was made with, and by whom. A process that differs in
+// any of the first group refuses to work on it.
 type Control struct {
 	Format         int               `json:"format"`
 	IdentityKeyID  string            `json:"identity_key_id"`
@@ -82,8 +82,8 @@ type Control struct {
 	Partitions     map[string]int32  `json:"partitions"` // of the source topics
 	Mapping        string            `json:"mapping"`    // hash of what decides fingerprints and facts
 
-	Rules   string `json:"rules"`   // hash of the rules; the newest starter's count
-	Started string `json:"started"` // when the process that wrote this started, RFC 3339 with ns
+	Instance string `json:"instance"` // which instance wrote this
+	Started  string `json:"started"`  // when its process started, RFC 3339 with ns
 }
 
 // Format is the version of the journal's form.
