@@ -49,6 +49,7 @@ type Limits struct {
 	WatermarkBusy time.Duration // between watermarks around a run
 	WatermarkLoad time.Duration // between watermarks while loading
 	WatermarkIdle time.Duration // between watermarks else
+	WatermarkSame time.Duration // between watermarks that say nothing new: a restart reads no more of the journal than since the last
 	PollWait      time.Duration // how long an idle task waits for records
 	FlushEvery    time.Duration // how much a crash may lose of a store
 	BarrierAge    time.Duration // real age at which a run must take its barrier anew
@@ -58,7 +59,8 @@ type Limits struct {
 // DefaultLimits are the sizes that research and benchmarks favour.
 func DefaultLimits() Limits {
 	return Limits{BatchRecords: 5000, ChunkNotices: 5000, ChunkEntries: 20000, CommitPause: 30 * time.Millisecond,
-		WatermarkBusy: time.Second, WatermarkLoad: time.Second, WatermarkIdle: 30 * time.Second, PollWait: 250 * time.Millisecond,
+		WatermarkBusy: time.Second, WatermarkLoad: time.Second, WatermarkIdle: 30 * time.Second,
+		WatermarkSame: time.Minute, PollWait: 250 * time.Millisecond,
 		FlushEvery: 30 * time.Second, BarrierAge: 15 * time.Minute, StateAge: 15 * 24 * time.Hour}
 }
 

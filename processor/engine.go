@@ -19,6 +19,9 @@ type Engine struct {
 	inputs    map[string]int32 // source topic → partitions
 	ledger    *Ledger
 	runs      *Runs
+	startup   startup
+
+	ledgerTail, runsTail handle
 
 	mu     sync.Mutex
 	intake map[event.TopicPartition]*handle
@@ -54,9 +57,12 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	e := &Engine{cfg: cfg, intake: map[event.TopicPartition]*handle{}, watch: map[event.TopicPartition]*handle{},
 		inputs: map[string]int32{}, rejoin: map[string]chan struct{}{
 			cfg.watchGroup(): make(chan struct{}, 1), cfg.intakeGroup(): make(chan struct{}, 1)}}
+	e.startup.began = cfg.Started
+	e.startup.over("brokers", cfg.Clock.Real())
 	if err := e.preflight(ctx); err != nil {
 		return nil, err
 	}
+	e.startup.over("checked", cfg.Clock.Real())
 	var err error
 	if e.ledger, err = openLedger(ctx, &e.cfg); err != nil {
 		return nil, err
@@ -64,6 +70,9 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	if e.runs, err = openRuns(ctx, &e.cfg); err != nil {
 		return nil, errors.Join(err, e.ledger.close())
 	}
+	e.ledgerTail = handle{state: taskRestoring, progress: e.ledger.progress}
+	e.runsTail = handle{state: taskRestoring, progress: e.runs.progress}
+	e.startup.over("opened", cfg.Clock.Real())
 	return e, nil
 }
 
@@ -72,8 +81,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	ctx, e.stop = context.WithCancelCause(ctx)
 	defer e.stop(nil)
 	var tails sync.WaitGroup
-	e.tail(ctx, &tails, "ledger", e.ledger.step)
-	e.tail(ctx, &tails, "runs", e.runs.step)
+	e.tail(ctx, &tails, kindLedger, &e.ledgerTail, e.ledger.step, e.ledger.restored)
+	e.tail(ctx, &tails, kindRuns, &e.runsTail, e.runs.step, e.runs.restored)
+	tails.Go(func() { e.report(ctx) })
 	var groups sync.WaitGroup
 	e.member(ctx, &groups, e.cfg.watchGroup(), []string{e.cfg.journal()}, e.watch, e.startWatch)
 	e.member(ctx, &groups, e.cfg.intakeGroup(), e.cfg.inputs(), e.intake, e.startIntake)
@@ -96,18 +106,23 @@ func (e *Engine) fail(err error) {
 	e.stop(err)
 }
 
-// tail runs one of the instance's readers for ever.
-func (e *Engine) tail(ctx context.Context, wg *sync.WaitGroup, name string, step func(context.Context, time.Duration) error) {
+// tail runs one of the instance's readers for ever. It is restored once it has read what the topic held at the start.
+func (e *Engine) tail(ctx context.Context, wg *sync.WaitGroup, name string, h *handle,
+	step func(context.Context, time.Duration) error, restored func() bool) {
 	wg.Go(func() {
 		for pause := retryLeast; ctx.Err() == nil; {
 			err := step(ctx, e.cfg.Limits.PollWait)
 			switch {
 			case err == nil:
 				pause = retryLeast
+				h.set(map[bool]string{true: taskRunning, false: taskRestoring}[restored()], nil)
 				continue
 			case ctx.Err() != nil:
 				return
-			case harmful(err):
+			}
+			h.set(taskFailed, err)
+			e.cfg.observe(TaskState{Task: name, State: taskFailed, Err: err})
+			if harmful(err) {
 				e.fail(err)
 				return
 			}
@@ -196,6 +211,7 @@ func (e *Engine) revokeAll(tasks map[event.TopicPartition]*handle) {
 // add registers the handles of newly assigned partitions; a partition that is there already is left alone.
 func (e *Engine) add(ctx context.Context, tasks map[event.TopicPartition]*handle, tps []event.TopicPartition) (map[event.TopicPartition]*handle, map[event.TopicPartition]context.Context) {
 	added, contexts := map[event.TopicPartition]*handle{}, map[event.TopicPartition]context.Context{}
+	e.startup.over("assigned", e.cfg.Clock.Real())
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, tp := range tps {

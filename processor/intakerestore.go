@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -21,6 +22,7 @@ type intakeRestore struct {
 	ends     map[event.TopicPartition]event.Span
 	rows     map[*intakeTask]map[string]*intake.Row
 	progress *Progress
+	at       map[event.TopicPartition]int64 // how far it is, for the progress
 }
 
 // restoreIntake must be called after all tasks are fenced: nobody can write for their source partitions any more, so
@@ -50,17 +52,17 @@ func (r *intakeRestore) open(ctx context.Context, tasks []*intakeTask) (err erro
 	if r.ends, err = r.cfg.Log.Spans(ctx, r.cfg.journal()); err != nil {
 		return err
 	}
-	from := map[event.TopicPartition]int64{}
+	r.at = map[event.TopicPartition]int64{}
 	for tp, span := range r.ends {
 		at := span.End
 		for _, t := range tasks {
 			at = min(at, t.journalAt[tp.Partition])
 		}
-		from[tp] = max(at, span.Start)
+		r.at[tp] = max(at, span.Start)
 		r.control[tp.Partition] = at > 0 // whoever read or wrote here before has seen it
-		r.progress.expect(span.End - from[tp])
+		r.progress.expect(span.End - r.at[tp])
 	}
-	r.reader, err = r.cfg.Log.Read(ctx, from)
+	r.reader, err = r.cfg.Log.Read(ctx, maps.Clone(r.at))
 	return err
 }
 
@@ -81,13 +83,16 @@ func (r *intakeRestore) step(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	for tp := range r.ends {
+		r.progress.add(r.reader.Position(tp) - r.at[tp])
+		r.at[tp] = r.reader.Position(tp)
+	}
 	r.rows = map[*intakeTask]map[string]*intake.Row{}
 	for i := range records {
 		if err := r.read(&records[i]); err != nil {
 			return fmt.Errorf("reading %s/%d offset %d: %w", records[i].Topic, records[i].Partition, records[i].Offset, err)
 		}
 	}
-	r.progress.add(len(records))
 	return r.commit()
 }
 

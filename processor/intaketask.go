@@ -269,7 +269,7 @@ func (t *intakeTask) watermark(partition int32) event.Record {
 
 func (t *intakeTask) watermarkDue(real time.Time) bool {
 	if t.mark == t.marked {
-		return false
+		return real.Sub(t.markAt) >= t.cfg.Limits.WatermarkSame
 	}
 	every := t.cfg.Limits.WatermarkIdle
 	switch {

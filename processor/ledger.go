@@ -27,6 +27,9 @@ type Ledger struct {
 	mu        sync.Mutex // orders writes: a skip must not overwrite an emission
 	positions map[event.TopicPartition]int64
 	reader    event.Reader
+
+	ends     map[event.TopicPartition]event.Span // of notifications, when it was opened
+	progress *Progress                           // up to there
 }
 
 // Key prefixes of the ledger store.
@@ -43,7 +46,8 @@ func openLedger(ctx context.Context, cfg *Config) (*Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Ledger{cfg: cfg, store: store, refs: cfg.Watch.Refs, positions: map[event.TopicPartition]int64{}}
+	l := &Ledger{cfg: cfg, store: store, refs: cfg.Watch.Refs, positions: map[event.TopicPartition]int64{},
+		progress: newProgress(cfg.Clock.Real())}
 	if err := l.open(ctx); err != nil {
 		store.Close()
 		return nil, err
@@ -68,7 +72,9 @@ func (l *Ledger) open(ctx context.Context) error {
 				tp.Topic, tp.Partition, span.Start, span.End, at)
 		}
 		l.positions[tp] = at
+		l.progress.expect(span.End - at)
 	}
+	l.ends = spans
 	l.reader, err = l.cfg.Log.Read(ctx, l.positions)
 	return err
 }
@@ -112,6 +118,7 @@ func (l *Ledger) step(ctx context.Context, wait time.Duration) error {
 	}
 	for tp := range l.positions {
 		if p := l.reader.Position(tp); p > l.positions[tp] {
+			l.progress.add(p - l.positions[tp])
 			l.positions[tp] = p
 			b.Set(positionKey(tp.Partition), binary.BigEndian.AppendUint64(nil, uint64(p)))
 			moved = true
@@ -241,6 +248,9 @@ func (l *Ledger) reached(ends map[event.TopicPartition]event.Span) bool {
 	}
 	return true
 }
+
+// restored says whether everything is read that was decided when the ledger was opened.
+func (l *Ledger) restored() bool { return l.reached(l.ends) }
 
 // Decided implements watch.Ledger. A store that cannot be read must never look like "not sent yet".
 func (l *Ledger) Decided(id journal.Ref) watch.Decision {

@@ -100,6 +100,8 @@ type Runs struct {
 	reader event.Reader
 
 	mu        sync.Mutex
+	ends      map[event.TopicPartition]event.Span // of the topic, when it was opened
+	progress  *Progress                           // up to there
 	positions map[event.TopicPartition]int64
 	records   map[runKey]runEntry
 	commands  map[event.Date]string
@@ -109,15 +111,17 @@ type Runs struct {
 }
 
 func openRuns(ctx context.Context, cfg *Config) (*Runs, error) {
-	r := &Runs{cfg: cfg, positions: map[event.TopicPartition]int64{}, records: map[runKey]runEntry{}, commands: map[event.Date]string{},
-		rules: map[int]RunRules{}}
+	r := &Runs{cfg: cfg, progress: newProgress(cfg.Clock.Real()), positions: map[event.TopicPartition]int64{},
+		records: map[runKey]runEntry{}, commands: map[event.Date]string{}, rules: map[int]RunRules{}}
 	spans, err := cfg.Log.Spans(ctx, cfg.runs())
 	if err != nil {
 		return nil, err
 	}
 	for tp, span := range spans {
 		r.positions[tp] = span.Start
+		r.progress.expect(span.End - span.Start)
 	}
+	r.ends = spans
 	r.reader, err = cfg.Log.Read(ctx, r.positions)
 	return r, err
 }
@@ -138,7 +142,9 @@ func (r *Runs) step(ctx context.Context, wait time.Duration) error {
 		}
 	}
 	for tp := range r.positions {
-		r.positions[tp] = max(r.positions[tp], r.reader.Position(tp))
+		p := r.reader.Position(tp)
+		r.progress.add(max(0, p-r.positions[tp]))
+		r.positions[tp] = max(r.positions[tp], p)
 	}
 	return nil
 }
@@ -182,6 +188,9 @@ func (r *Runs) reached(ends map[event.TopicPartition]event.Span) bool {
 	}
 	return true
 }
+
+// restored says whether everything is read that the topic held when it was opened.
+func (r *Runs) restored() bool { return r.reached(r.ends) }
 
 // await returns when everything is read that the topic holds now. A new owner of a partition calls it after its fence:
 // what the former owner finished is then known.

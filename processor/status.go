@@ -24,31 +24,29 @@ type TaskStatus struct {
 	Position    int64   `json:"position,omitempty"` // of an intake task: the next source offset
 }
 
-// Status shows every task of the instance, and whether all of them are running.
+// Status shows every task of the instance and its readers of notifications and runs, and whether all of them are running
+// and it has any partition: then it does its part of the work.
 func (e *Engine) Status() (ready bool, tasks []TaskStatus) {
 	day, _ := e.cfg.today()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	ready = e.fatal == nil
 	now := e.cfg.Clock.Real()
-	for tp, h := range e.watch {
-		s := h.status(fmt.Sprintf("watch/%d", tp.Partition), now)
-		if r, ok := e.runs.get(day, tp.Partition); ok {
-			s.Run = strings.TrimSpace(r.State + " " + r.Reason + " " + r.Detail)
-		}
-		if last := e.runs.lastComplete(tp.Partition); last != 0 {
-			s.LastRun = last.String()
+	e.handles(func(kind, name string, tp event.TopicPartition, h *handle) {
+		s := h.status(name, now)
+		ready = ready && s.State == taskRunning
+		if kind == kindWatch {
+			if r, ok := e.runs.get(day, tp.Partition); ok {
+				s.Run = strings.TrimSpace(r.State + " " + r.Reason + " " + r.Detail)
+			}
+			if last := e.runs.lastComplete(tp.Partition); last != 0 {
+				s.LastRun = last.String()
+			}
 		}
 		tasks = append(tasks, s)
-	}
-	for tp, h := range e.intake {
-		tasks = append(tasks, h.status(fmt.Sprintf("intake/%s/%d", tp.Topic, tp.Partition), now))
-	}
-	for i := range tasks {
-		ready = ready && tasks[i].State == taskRunning
-	}
+	})
 	sort.Slice(tasks, func(i, j int) bool { return tasks[i].Task < tasks[j].Task })
-	return ready && len(tasks) > 0, tasks
+	return ready && len(e.watch)+len(e.intake) > 0, tasks
 }
 
 func (h *handle) status(name string, now time.Time) TaskStatus {

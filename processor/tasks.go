@@ -3,7 +3,6 @@ package processor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"lejarat/processor/event"
@@ -14,7 +13,7 @@ import (
 func (e *Engine) startWatch(ctx context.Context, tps []event.TopicPartition) {
 	handles, contexts := e.add(ctx, e.watch, tps)
 	for tp, h := range handles {
-		name := fmt.Sprintf("watch/%d", tp.Partition)
+		name := watchName(tp)
 		go e.keep(contexts[tp], e.cfg.watchGroup(), name, h, func(ctx context.Context) error {
 			return e.runWatch(ctx, name, tp, h)
 		})
@@ -25,7 +24,9 @@ func (e *Engine) runWatch(ctx context.Context, name string, tp event.TopicPartit
 	t := newWatchTask(&e.cfg, tp.Partition, e.ledger, e.runs)
 	defer func() { h.set(taskRestoring, nil); err = errors.Join(err, t.close()) }()
 	e.cfg.observe(TaskState{Task: name, State: taskRestoring})
-	if err := t.start(ctx, e.journalID, h.progress); err != nil {
+	progress := newProgress(e.cfg.Clock.Real())
+	h.restores(progress)
+	if err := t.start(ctx, e.journalID, progress); err != nil {
 		return err
 	}
 	h.set(taskRunning, nil)
@@ -39,7 +40,7 @@ func (e *Engine) runWatch(ctx context.Context, name string, tp event.TopicPartit
 	return nil
 }
 
-// restores names the progress that the task shares with others.
+// restores names the progress of a restore, which may be that of several tasks.
 func (h *handle) restores(p *Progress) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -76,7 +77,7 @@ func (e *Engine) startIntake(ctx context.Context, tps []event.TopicPartition) {
 	}
 	go e.restoreTogether(ctx, handles, contexts, ready)
 	for tp, h := range handles {
-		name := fmt.Sprintf("intake/%s/%d", tp.Topic, tp.Partition)
+		name := intakeName(tp)
 		first := ready[tp]
 		go e.keep(contexts[tp], e.cfg.intakeGroup(), name, h, func(ctx context.Context) error {
 			e.cfg.observe(TaskState{Task: name, State: taskRestoring})
@@ -132,7 +133,9 @@ func (e *Engine) runIntake(ctx context.Context, name string, tp event.TopicParti
 		if t, err = e.openIntake(ctx, tp); err != nil {
 			return err
 		}
-		if err := restoreIntake(ctx, &e.cfg, []*intakeTask{t}, h.progress); err != nil {
+		progress := newProgress(e.cfg.Clock.Real())
+		h.restores(progress)
+		if err := restoreIntake(ctx, &e.cfg, []*intakeTask{t}, progress); err != nil {
 			return errors.Join(err, t.close())
 		}
 	}

@@ -94,10 +94,11 @@ func (t *watchTask) start(ctx context.Context, journalID string, progress *Progr
 		return err
 	}
 	for t.reader.Position(t.tp) < end {
+		before := t.position
 		if err := t.apply(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
-		progress.add(t.applied)
+		progress.add(t.position - before)
 	}
 	return t.agree(ctx)
 }

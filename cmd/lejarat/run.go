@@ -8,11 +8,13 @@ import (
 	"os"
 	"sort"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"lejarat/cmd/lejarat/config"
 	"lejarat/connectors/console"
@@ -61,7 +63,8 @@ func runCommand(o *options) *cobra.Command {
 
 // run is the processor's life: each line of the list needs the ones above it, and they end in the opposite order.
 func run(ctx context.Context, cfg *config.Config, clk timepiece, once bool, wait time.Duration, asJSON bool, out io.Writer) (err error) {
-	log := newLogger(cfg)
+	terminal := &screen{out: os.Stderr}
+	log := loggerTo(cfg, terminal)
 	registry := newRegistry()
 	// The state directory first: without it nothing is worth connecting for.
 	dir, err := openStateDir(cfg)
@@ -109,6 +112,13 @@ func run(ctx context.Context, cfg *config.Config, clk timepiece, once bool, wait
 		log.Info("listening", "address", server.Addr())
 	}
 	log.Info("started", "instance", cfg.Kafka.InstanceID, "generation", cfg.State.Generation, "topic_prefix", cfg.Kafka.TopicPrefix, "clock", map[bool]string{true: "virtual", false: "real"}[clk.Virtual()])
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		var bars sync.WaitGroup
+		following, stop := context.WithCancel(ctx)
+		defer bars.Wait()
+		defer stop()
+		bars.Go(func() { terminal.follow(following, engine.Restores) })
+	}
 	if !once {
 		return engine.Run(ctx)
 	}

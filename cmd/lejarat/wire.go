@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"sort"
@@ -29,16 +30,18 @@ import (
 // started is when this process started.
 var started = time.Now()
 
-func newLogger(c *config.Config) *slog.Logger {
+func newLogger(c *config.Config) *slog.Logger { return loggerTo(c, os.Stderr) }
+
+func loggerTo(c *config.Config, out io.Writer) *slog.Logger {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.Log.Level)); err != nil {
 		level = slog.LevelInfo // checked by the configuration
 	}
 	o := &slog.HandlerOptions{Level: level}
 	if c.Log.Format == "json" {
-		return slog.New(slog.NewJSONHandler(os.Stderr, o))
+		return slog.New(slog.NewJSONHandler(out, o))
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, o))
+	return slog.New(slog.NewTextHandler(out, o))
 }
 
 // openKafka reaches the brokers.
