@@ -98,6 +98,9 @@ type Config struct {
 	// Started is when the process started, in real time; the newest starter's rules count.
 	Started time.Time
 	Limits  Limits
+
+	rebuilding bool    // a generation is made from the sources: nothing is fired
+	former     *former // what the generation before knows, while one is made
 }
 
 func (c *Config) topic(name string) string { return c.Prefix + name }

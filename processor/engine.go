@@ -20,6 +20,7 @@ type Engine struct {
 	ledger    *Ledger
 	runs      *Runs
 	startup   startup
+	former    *former // of a rebuild that replaces a generation
 
 	ledgerTail, runsTail handle
 
@@ -52,8 +53,20 @@ const (
 	retryMost  = 10 * time.Second
 )
 
-// New checks that the topics fit the configuration, before anything is written, and opens what the instance shares.
+// New checks that the topics fit the configuration, before anything is written, opens what the instance shares, and sees
+// to it that its generation is the live one.
 func New(ctx context.Context, cfg Config) (*Engine, error) {
+	e, err := open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.begin(ctx); err != nil {
+		return nil, errors.Join(err, e.close())
+	}
+	return e, nil
+}
+
+func open(ctx context.Context, cfg Config) (*Engine, error) {
 	e := &Engine{cfg: cfg, intake: map[event.TopicPartition]*handle{}, watch: map[event.TopicPartition]*handle{},
 		inputs: map[string]int32{}, rejoin: map[string]chan struct{}{
 			cfg.watchGroup(): make(chan struct{}, 1), cfg.intakeGroup(): make(chan struct{}, 1)}}
@@ -76,6 +89,12 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	return e, nil
 }
 
+// close gives back what open has opened.
+func (e *Engine) close() error {
+	e.runs.reader.Close()
+	return e.ledger.close()
+}
+
 // Run works until ctx ends or something happens after which working on would do harm, which it returns.
 func (e *Engine) Run(ctx context.Context) error {
 	ctx, e.stop = context.WithCancelCause(ctx)
@@ -89,8 +108,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.member(ctx, &groups, e.cfg.intakeGroup(), e.cfg.inputs(), e.intake, e.startIntake)
 	groups.Wait()
 	tails.Wait()
-	e.runs.reader.Close()
-	err := e.ledger.close()
+	err := e.close()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return errors.Join(e.fatal, err)

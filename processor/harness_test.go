@@ -3,6 +3,7 @@ package processor
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -78,58 +79,133 @@ func newHarness(t testing.TB) *harness {
 
 func (h *harness) start(t testing.TB) {
 	ctx := context.Background()
+	e := h.open(t)
+	if e == nil {
+		return
+	}
+	if err := e.begin(ctx); err != nil {
+		h.refused(err)
+		return
+	}
+	if !h.startTasks(t, e) {
+		return
+	}
+	h.settle(t)
+	h.printNew()
+}
+
+// open checks the topics and opens ledger and runs, nil where that is refused.
+func (h *harness) open(t testing.TB) *Engine {
+	ctx := context.Background()
 	if _, err := h.log.TopicIDs(ctx, h.cfg.journal()); err != nil {
 		h.log.Create(h.cfg.journal(), int(h.cfg.Partitions))
 	}
 	e := &Engine{cfg: h.cfg, inputs: map[string]int32{}}
 	if err := e.preflight(ctx); err != nil {
 		h.refused(err)
-		return
+		return nil
 	}
 	h.cfg.TopicIDs, h.cfg.SourcePartitions = e.cfg.TopicIDs, e.cfg.SourcePartitions
 	var err error
 	if h.ledger, err = openLedger(ctx, &h.cfg); err != nil {
 		h.refused(err)
-		return
+		return nil
 	}
 	if h.runs, err = openRuns(ctx, &h.cfg); err != nil {
 		t.Fatal(err)
 	}
+	e.ledger, e.runs = h.ledger, h.runs
+	return e
+}
+
+func (h *harness) startTasks(t testing.TB, e *Engine) bool {
+	ctx := context.Background()
 	for p := int32(0); p < h.cfg.Partitions; p++ {
-		for range 3 { // nobody tails it meanwhile
-			if err := h.runs.step(ctx, 0); err != nil {
-				t.Fatal(err)
-			}
+		if err := h.runs.readAll(ctx); err != nil { // nobody tails it meanwhile
+			h.refused(err)
+			return false
 		}
 		w := newWatchTask(&h.cfg, p, h.ledger, h.runs)
 		h.watch = append(h.watch, w)
 		if err := w.start(ctx, e.journalID, newProgress(h.clock.Real())); err != nil {
 			h.refused(err)
-			return
+			return false
 		}
 	}
 	for _, topic := range h.cfg.inputs() {
-		task, err := newIntakeTask(&h.cfg, event.TopicPartition{Topic: topic}, 1, func() bool { return true })
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.intake = append(h.intake, task)
-		if err := task.start(ctx, e.journalID); err != nil {
-			h.refused(err)
-			return
+		for p := range e.inputs[topic] {
+			task, err := newIntakeTask(&h.cfg, event.TopicPartition{Topic: topic, Partition: p}, e.inputs[topic], func() bool { return true })
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.intake = append(h.intake, task)
+			if err := task.start(ctx, e.journalID); err != nil {
+				h.refused(err)
+				return false
+			}
 		}
 	}
 	if err := restoreIntake(ctx, &h.cfg, h.intake, newProgress(h.clock.Real())); err != nil {
 		h.refused(err)
-		return
+		return false
 	}
 	for _, task := range h.intake {
 		if err := task.follow(ctx); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return true
+}
+
+// rebuild is `lejarat rebuild --from-sources`; aborted, it ends when all is read, before the generation is live.
+func (h *harness) rebuild(t testing.TB, aborted bool) {
+	ctx := context.Background()
+	e := h.open(t)
+	if e == nil {
+		return
+	}
+	live, err := e.mayRebuild(ctx)
+	if err == nil {
+		err = e.readFormer(ctx, live, func(string, *Progress) {})
+	}
+	if err != nil {
+		h.refused(err)
+		return
+	}
+	h.cfg.rebuilding, h.cfg.former = true, e.former
+	defer func() { h.cfg.rebuilding, h.cfg.former = false, nil }()
+	if !h.startTasks(t, e) {
+		return
+	}
 	h.settle(t)
+	for _, w := range h.watch {
+		e.watch = map[event.TopicPartition]*handle{w.tp: {}}
+		e.watch[w.tp].publishWatch(w)
+		if err == nil {
+			err = e.usable()
+		}
+	}
+	if err == nil && !aborted {
+		err = e.goLive(ctx, true)
+	}
 	h.printNew()
+	if err != nil {
+		err = errors.Join(err, e.former.close())
+		h.refused(err)
+		return
+	}
+	if e.former != nil {
+		fmt.Fprintf(&h.out, "%d effective times taken over\n", e.former.taken.Load())
+	}
+	h.halt()
+	if aborted {
+		err = e.former.close()
+	} else {
+		err = e.former.drop()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (h *harness) refused(err error) {

@@ -17,7 +17,7 @@ import (
 type intakeRestore struct {
 	cfg      *Config
 	tasks    map[uint32]map[int32]*intakeTask // source, source partition
-	control  []bool                           // journal partitions whose control record stands
+	control  []bool                           // journal partitions whose control record stands, or need not
 	reader   event.Reader
 	ends     map[event.TopicPartition]event.Span
 	rows     map[*intakeTask]map[string]*intake.Row
@@ -27,7 +27,7 @@ type intakeRestore struct {
 
 // restoreIntake must be called after all tasks are fenced: nobody can write for their source partitions any more, so
 // the end of the journal is the end of what was said of them. It waits until every journal partition has its control
-// record: before that, intake may not write.
+// record: before that, intake may not write. Tasks without a writer only have their stores brought up to the journal.
 func restoreIntake(ctx context.Context, cfg *Config, tasks []*intakeTask, progress *Progress) error {
 	r := &intakeRestore{cfg: cfg, tasks: map[uint32]map[int32]*intakeTask{}, control: make([]bool, cfg.Partitions), progress: progress}
 	for _, t := range tasks {
@@ -59,7 +59,7 @@ func (r *intakeRestore) open(ctx context.Context, tasks []*intakeTask) (err erro
 			at = min(at, t.journalAt[tp.Partition])
 		}
 		r.at[tp] = max(at, span.Start)
-		r.control[tp.Partition] = at > 0 // whoever read or wrote here before has seen it
+		r.control[tp.Partition] = at > 0 || tasks[0].writer == nil // whoever read or wrote here before has seen it
 		r.progress.expect(span.End - r.at[tp])
 	}
 	r.reader, err = r.cfg.Log.Read(ctx, maps.Clone(r.at))

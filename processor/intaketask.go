@@ -56,6 +56,9 @@ func newIntakeTask(cfg *Config, tp event.TopicPartition, partitions int32, urgen
 	t.core.Partitions, t.core.Generation = cfg.Partitions, cfg.Generation
 	t.core.Journal, t.core.Suppressions, t.core.Rejects = cfg.journal(), cfg.topic("suppressions"), cfg.topic("rejects")
 	t.rejects.share = src.MaxRejectShare
+	if cfg.former != nil {
+		t.core.Former = cfg.former.of(src.ID)
+	}
 	var err error
 	if t.dec, err = src.NewDecoder(); err != nil {
 		return nil, err
@@ -69,6 +72,10 @@ func (t *intakeTask) start(ctx context.Context, journalID string) error {
 	if t.writer, err = t.cfg.Log.Fence(ctx, t.cfg.intakeID(t.tp)); err != nil {
 		return fmt.Errorf("fencing intake of %s/%d: %w", t.tp.Topic, t.tp.Partition, err)
 	}
+	return t.open(journalID)
+}
+
+func (t *intakeTask) open(journalID string) (err error) {
 	dir := t.cfg.storeDir("intake", t.cfg.Generation, fmt.Sprintf("%08x", t.src.ID), t.tp.Partition)
 	if t.store, err = openStore(t.cfg, dir, t.cfg.stamp(journalID)); err != nil {
 		return err

@@ -90,6 +90,9 @@ func checkReference(cfg *Config, topic, made, by string) error {
 // preflightRecords is how many records of a partition are looked at for a sign of what it was made with.
 const preflightRecords = 200
 
+// readAtOnce bounds one look at a topic.
+const readAtOnce = 5000
+
 // CheckClock refuses a clock of another kind than the topics were made with: a virtual one must not decide what real
 // people are sent.
 func CheckClock(ctx context.Context, l event.Log, prefix string, generation int, virtual bool) error {
@@ -125,22 +128,23 @@ func firstRecords(ctx context.Context, cfg *Config, spans map[event.TopicPartiti
 		if tp.Topic != topic || span.End == span.Start {
 			continue
 		}
-		if err := firstRecordsOf(ctx, cfg, tp, span, check); err != nil {
+		if err := readRecords(ctx, cfg, tp, span, preflightRecords, check); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func firstRecordsOf(ctx context.Context, cfg *Config, tp event.TopicPartition, span event.Span, check func(*event.Record) (bool, error)) error {
+// readRecords shows at most so many records of a partition to check, until it has seen enough.
+func readRecords(ctx context.Context, cfg *Config, tp event.TopicPartition, span event.Span, most int64, check func(*event.Record) (enough bool, err error)) error {
 	reader, err := cfg.Log.Read(ctx, map[event.TopicPartition]int64{tp: span.Start})
 	if err != nil {
 		return err
 	}
 	defer reader.Close()
 	// An open transaction may hide the end of the partition from us; what it hides will be checked by its reader.
-	for seen, idle := 0, 0; seen < preflightRecords && idle < 3 && reader.Position(tp) < span.End; {
-		records, err := reader.Poll(ctx, preflightRecords, 200*time.Millisecond)
+	for seen, idle := int64(0), 0; seen < most && idle < 3 && reader.Position(tp) < span.End; {
+		records, err := reader.Poll(ctx, int(min(most, readAtOnce)), 200*time.Millisecond)
 		if err != nil {
 			return err
 		}

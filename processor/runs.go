@@ -108,11 +108,14 @@ type Runs struct {
 	// rules are those of the newest starter of each generation; notifications is the id that the topic must have.
 	rules         map[int]RunRules
 	notifications string
+	generations   map[int]LiveRecord
+	fired         map[int]bool // generations that wrote a run
 }
 
 func openRuns(ctx context.Context, cfg *Config) (*Runs, error) {
 	r := &Runs{cfg: cfg, progress: newProgress(cfg.Clock.Real()), positions: map[event.TopicPartition]int64{},
-		records: map[runKey]runEntry{}, commands: map[event.Date]string{}, rules: map[int]RunRules{}}
+		records: map[runKey]runEntry{}, commands: map[event.Date]string{}, rules: map[int]RunRules{},
+		generations: map[int]LiveRecord{}, fired: map[int]bool{}}
 	spans, err := cfg.Log.Spans(ctx, cfg.runs())
 	if err != nil {
 		return nil, err
@@ -132,6 +135,13 @@ func (r *Runs) step(ctx context.Context, wait time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", r.cfg.runs(), err)
 	}
+	if err := r.take(records); err != nil {
+		return err
+	}
+	return r.superseded()
+}
+
+func (r *Runs) take(records []event.Record) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i := range records {
@@ -150,6 +160,9 @@ func (r *Runs) step(ctx context.Context, wait time.Duration) error {
 }
 
 func (r *Runs) read(rec *event.Record) error {
+	if strings.HasPrefix(string(rec.Key), livePrefix) {
+		return r.readLive(rec.Value)
+	}
 	parts := strings.Split(string(rec.Key), "/")
 	date, err := event.ParseDate(parts[0])
 	if err != nil {
@@ -173,6 +186,7 @@ func (r *Runs) read(rec *event.Record) error {
 
 func (r *Runs) keep(date event.Date, v RunRecord, offset int64) {
 	k := runKey{date, v.Generation, v.Partition}
+	r.fired[v.Generation] = true
 	if before, ok := r.records[k]; !ok || offset > before.offset {
 		r.records[k] = runEntry{v, offset}
 	}
@@ -193,7 +207,7 @@ func (r *Runs) reached(ends map[event.TopicPartition]event.Span) bool {
 func (r *Runs) restored() bool { return r.reached(r.ends) }
 
 // await returns when everything is read that the topic holds now. A new owner of a partition calls it after its fence:
-// what the former owner finished is then known.
+// what the former owner finished is then known, and that no newer generation had gone live.
 func (r *Runs) await(ctx context.Context) error {
 	ends, err := r.cfg.Log.Spans(ctx, r.cfg.runs())
 	if err != nil {
@@ -204,7 +218,7 @@ func (r *Runs) await(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return r.superseded()
 }
 
 // put takes in a record that a task has just committed at offset.

@@ -25,7 +25,7 @@ var schemaTopics = map[string]string{"notifications": "notification", "mail-sink
 // schemaStructs are the values as the code writes them.
 var schemaStructs = map[string]any{"notification": event.Notice{}, "mail": event.Mail{}, "delivery": event.Delivery{},
 	"suppression": event.Suppression{}, "reject": event.Rejected{}, "run": RunRecord{}, "run-command": RunCommand{},
-	"run-rules": RunRules{}, "run-topic": RunTopic{}}
+	"run-rules": RunRules{}, "run-topic": RunTopic{}, "generation": LiveRecord{}}
 
 // TestRecordsMatchTheirSchemas runs all scenarios once more and checks every record that others may read.
 func TestRecordsMatchTheirSchemas(t *testing.T) {
@@ -57,7 +57,7 @@ func TestRecordsMatchTheirSchemas(t *testing.T) {
 }
 
 // schemaKind tells the kinds of record in runs apart: date/command, date/generation/partition, rules/generation,
-// notifications.
+// notifications, generation/number.
 func schemaKind(topic string, r *event.Record) string {
 	switch key := string(r.Key); {
 	case topic != "runs":
@@ -65,6 +65,8 @@ func schemaKind(topic string, r *event.Record) string {
 		return "run-topic"
 	case strings.HasPrefix(key, keyRules+"/"):
 		return "run-rules"
+	case strings.HasPrefix(key, livePrefix):
+		return "generation"
 	case strings.Count(key, "/") == 1:
 		return "run-command"
 	}

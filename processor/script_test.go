@@ -33,6 +33,17 @@ func (h *harness) command(t testing.TB, d *datadriven.TestData) {
 	case "service":
 		h.configure(t, d)
 		h.start(t)
+	case "rebuild":
+		h.stop(t)
+		if d.HasArg("lost") {
+			h.lose(t, "all")
+		}
+		h.configure(t, d)
+		h.rebuild(t, d.HasArg("aborted"))
+	case "stop":
+		h.stop(t)
+	case "compact":
+		h.log.Compact(d.CmdArgs[0].Key)
 	case "restart":
 		h.stop(t)
 		if d.HasArg("lost") {

@@ -33,7 +33,7 @@ func (h *harness) configure(t testing.TB, d *datadriven.TestData) {
 			v = a.Vals[0]
 		}
 		switch {
-		case k == "lost": // see command
+		case k == "lost", k == "aborted": // see command
 		case k == "announcements":
 			w.Announcements = true
 		case k == "spread":

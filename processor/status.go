@@ -134,12 +134,5 @@ func (e *Engine) Joined(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, h := range e.watch {
-		if h.unjoined(ends) != "" {
-			return false, nil
-		}
-	}
-	return len(e.watch) == int(e.cfg.Partitions), nil
+	return e.joinedTo(ends), nil
 }

@@ -106,7 +106,10 @@ func (e *Engine) restoreTogether(ctx context.Context, handles map[event.TopicPar
 	for _, t := range tasks {
 		defer context.AfterFunc(contexts[t.tp], cancel)() // one revoked: the rest begin anew, each alone
 	}
-	err := restoreIntake(both, &e.cfg, tasks, progress)
+	err := e.runs.await(both)
+	if err == nil {
+		err = restoreIntake(both, &e.cfg, tasks, progress)
+	}
 	for _, t := range tasks {
 		if err == nil {
 			ready[t.tp] <- t
@@ -135,7 +138,11 @@ func (e *Engine) runIntake(ctx context.Context, name string, tp event.TopicParti
 		}
 		progress := newProgress(e.cfg.Clock.Real())
 		h.restores(progress)
-		if err := restoreIntake(ctx, &e.cfg, []*intakeTask{t}, progress); err != nil {
+		err := e.runs.await(ctx)
+		if err == nil {
+			err = restoreIntake(ctx, &e.cfg, []*intakeTask{t}, progress)
+		}
+		if err != nil {
 			return errors.Join(err, t.close())
 		}
 	}
@@ -159,6 +166,9 @@ const soon = time.Minute
 
 // urgent says whether somebody waits for watermarks: a run is due and not complete, or about to be due.
 func (e *Engine) urgent() bool {
+	if e.cfg.rebuilding {
+		return false
+	}
 	day, due := e.cfg.today()
 	if !due {
 		at := day.At(e.cfg.Watch.RunHour, e.cfg.Watch.RunMinute, e.cfg.Watch.Zone)

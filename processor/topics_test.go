@@ -77,7 +77,7 @@ func TestNotificationsMadeAnewAreRefusedByANewGeneration(t *testing.T) {
 	h.lose(t, "all")
 	h.cfg.Generation++
 	h.out.Reset()
-	h.start(t)
+	h.rebuild(t, false)
 	if got := h.out.String(); !strings.HasPrefix(got, "refused: lejarat.notifications was made anew") || !strings.Contains(got, "lejarat topics restored") {
 		t.Fatalf("notifications made anew, another generation: %q", got)
 	}
@@ -90,6 +90,7 @@ func TestNotificationsMadeAnewAreRefusedByANewGeneration(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.log.Append(NotificationsMessage(h.cfg.Prefix, ids["lejarat.notifications"], h.clock.Real()))
+	h.rebuild(t, false)
 	h.out.Reset()
 	h.start(t)
 	if got := h.play(t, "2026-03-01T12:00"); strings.Contains(got, "emitted") || h.ledger == nil {

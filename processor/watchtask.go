@@ -73,18 +73,30 @@ func (t *watchTask) start(ctx context.Context, journalID string, progress *Progr
 	if t.writer, err = t.cfg.Log.Fence(ctx, t.cfg.watchID(t.tp.Partition)); err != nil {
 		return fmt.Errorf("fencing watch of partition %d: %w", t.tp.Partition, err)
 	}
+	if err := t.open(journalID); err != nil {
+		return err
+	}
+	if err := t.runs.await(ctx); err != nil {
+		return err
+	}
+	if err := t.restore(ctx, progress); err != nil {
+		return err
+	}
+	return t.agree(ctx)
+}
+
+func (t *watchTask) open(journalID string) (err error) {
 	dir := t.cfg.storeDir("watch", t.cfg.Generation, t.tp.Partition)
 	if t.store, err = openStore(t.cfg, dir, t.cfg.stamp(journalID)); err != nil {
 		return err
 	}
-	if err := t.load(); err != nil {
-		return err
-	}
+	return t.load()
+}
+
+// restore applies the journal to its present end.
+func (t *watchTask) restore(ctx context.Context, progress *Progress) error {
 	spans, err := t.cfg.Log.Spans(ctx, t.tp.Topic)
 	if err != nil {
-		return err
-	}
-	if err := t.runs.await(ctx); err != nil {
 		return err
 	}
 	end := spans[t.tp].End
@@ -95,12 +107,12 @@ func (t *watchTask) start(ctx context.Context, journalID string, progress *Progr
 	}
 	for t.reader.Position(t.tp) < end {
 		before := t.position
-		if err := t.apply(ctx, 100*time.Millisecond); err != nil {
+		if err := errors.Join(t.apply(ctx, 100*time.Millisecond), ctx.Err()); err != nil {
 			return err
 		}
 		progress.add(t.position - before)
 	}
-	return t.agree(ctx)
+	return nil
 }
 
 func (t *watchTask) load() error {
@@ -181,8 +193,10 @@ func (t *watchTask) step(ctx context.Context, wait time.Duration) error {
 	if err := t.apply(ctx, wait); err != nil {
 		return err
 	}
-	if err := t.advance(ctx); err != nil {
-		return err
+	if !t.cfg.rebuilding {
+		if err := t.advance(ctx); err != nil {
+			return err
+		}
 	}
 	return t.store.Maintain(t.cfg.Clock.Real(), t.cfg.Limits.FlushEvery)
 }

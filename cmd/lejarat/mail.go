@@ -65,7 +65,7 @@ func mail(ctx context.Context, cfg *config.Config, clk timepiece, once bool, lis
 	if err := processor.CheckClock(ctx, k, cfg.Kafka.TopicPrefix, cfg.State.Generation, clk.Virtual()); err != nil {
 		return smtp.Summary{}, err
 	}
-	queue, err := k.Consume(ctx, cfg.Kafka.TopicPrefix+"mail", cfg.Kafka.Topics().MailSink)
+	queue, err := k.Consume(ctx, mailGroup(cfg), cfg.Kafka.Topics().MailSink)
 	if err != nil {
 		return smtp.Summary{}, err
 	}
@@ -84,6 +84,9 @@ func mail(ctx context.Context, cfg *config.Config, clk timepiece, once bool, lis
 	}
 	return connector.Run(ctx, once)
 }
+
+// mailGroup is the consumer group of all instances of the connector.
+func mailGroup(cfg *config.Config) string { return cfg.Kafka.TopicPrefix + "mail" }
 
 // mailOptions translates the configuration for the connector.
 func mailOptions(cfg *config.Config, clk timepiece) (smtp.Options, error) {

@@ -19,7 +19,7 @@ import (
 
 // TestOracle plays an invented registry's life on the embedded broker and compares, day by day, what the service decided
 // with what the oracle, which shares no code with it, says is owed. The two sources arrive in a random interleaving, and the
-// processor is restarted now and then, with its state and without.
+// processor is restarted now and then, with its state and without, or begins a new generation.
 // LEJARAT_ORACLE_SEED, _SEEDS, _DAYS and _PEOPLE change the size.
 func TestOracle(t *testing.T) {
 	first := uint64(sizeFrom("SEED", 1))
@@ -35,14 +35,18 @@ func sizeFrom(name string, normal int) int {
 	return normal
 }
 
-// restartDays is how many days pass on average between restarts of the processor, every other time without its state.
+// discard is a log that nobody reads.
+var discard = slog.New(slog.NewTextHandler(io.Discard, nil))
+
+// restartDays is how many days pass on average between restarts of the processor, every other time without its state, every
+// third time with a new generation.
 const restartDays = 40
 
 func playYear(t *testing.T, seed uint64) {
 	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 	defer cancel()
 	o := stageOptions{Seed: seed, People: sizeFrom("PEOPLE", 5000), Start: event.NewDate(2031, 1, 10), Churn: 3,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+		Log: discard}
 	s, err := openStage(ctx, o)
 	if err != nil {
 		t.Fatal(err)
@@ -67,6 +71,12 @@ func playYear(t *testing.T, seed uint64) {
 		}
 		if s.mix.IntN(restartDays) == 0 {
 			lose := s.mix.IntN(2) == 0
+			if s.mix.IntN(3) == 0 {
+				abandoned := s.mix.IntN(2) == 0
+				t.Logf("%s: new generation, state lost: %v, at the second attempt: %v", day, lose, abandoned)
+				s.rebuild(t, ctx, o, abandoned, lose)
+				continue
+			}
 			t.Logf("%s: restart, state lost: %v", day, lose)
 			if err := s.restart(ctx, o, lose); err != nil {
 				t.Fatal(err)

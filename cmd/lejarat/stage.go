@@ -160,7 +160,7 @@ func (s *stage) start(ctx context.Context, o stageOptions) error {
 		return err
 	}
 	opts.Logger, opts.Observer = s.log, o.Report
-	queue, err := s.k.Consume(ctx, s.cfg.Kafka.TopicPrefix+"mail", s.cfg.Kafka.Topics().MailSink)
+	queue, err := s.k.Consume(ctx, mailGroup(s.cfg), s.cfg.Kafka.Topics().MailSink)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ func topicsCommand(o *options) *cobra.Command {
 			Long: "The service refuses a notifications topic that was made anew: without what it held people would be mailed again.\n" +
 				"After its records were restored (runbook, \"Lost notifications\") this lets the service go on with it.",
 			RunE: func(cmd *cobra.Command, _ []string) error { return restored(cmd, o) }},
+		dropFormerCommand(o),
 	)
 	return c
 }

@@ -96,6 +96,8 @@ type Core struct {
 	// Journal, Suppressions and Rejects are topic names.
 	Journal, Suppressions, Rejects string
 	Zone                           *time.Location
+	// Former, where it is there, tells since when a row's facts held already in the generation before, if they are the same.
+	Former func(row string, facts uint64) (effective int64, ok bool)
 }
 
 // Input is one source record with what the engine knows of it.
@@ -171,7 +173,7 @@ func (c *Core) upsert(in *Input, old *Row) Output {
 	next := &Row{Meta: c.meta(in, old), IDs: f.places}
 	next.Content, next.Facts, next.On, next.Address = f.content, f.facts, f.on, f.address
 	known := old.known()
-	next.Effective = effective(f, in, old, known)
+	next.Effective = c.effective(f, in, old, known)
 	if known && old.Hold == journal.HoldNone && old.Content == next.Content && old.samePlaces(next) {
 		return c.unchanged(in, old)
 	}
@@ -193,12 +195,19 @@ func (c *Core) upsert(in *Input, old *Row) Output {
 	return out
 }
 
-func effective(f *facts, in *Input, old *Row, known bool) int64 {
+func (c *Core) effective(f *facts, in *Input, old *Row, known bool) int64 {
 	switch {
 	case !f.effective.IsZero():
 		return f.effective.UnixMilli()
 	case known && old.Facts == f.facts:
 		return old.Effective
+	}
+	if !known && c.Former != nil {
+		if since, ok := c.Former(in.Change.Row, f.facts); ok {
+			return since
+		}
+	}
+	switch {
 	case in.First:
 		return journal.SinceBefore
 	case !in.Change.Committed.IsZero():

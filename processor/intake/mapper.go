@@ -220,6 +220,12 @@ func (c *Core) firstSuppressions(out *Output, in *Input, f *facts) {
 		c.suppress(out, in, f.ref, event.SuppressSwitchedOff, nil)
 	}
 	c.lift(out, f.ref, event.SuppressDeleted)
+	if c.Generation > 1 && f.address != (journal.Ref{}) {
+		// A compacted source does not tell that the address is another one than a mail still waits for.
+		hash := hex.EncodeToString(f.address[:])
+		c.suppress(out, in, f.ref, event.SuppressMoved, &hash)
+		return
+	}
 	c.lift(out, f.ref, event.SuppressMoved)
 }
 

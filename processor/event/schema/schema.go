@@ -31,7 +31,8 @@ func Kinds() []string {
 	return kinds
 }
 
-// For returns the schema of a kind: notification, mail, delivery, suppression, reject, run, run-command, run-rules or run-topic.
+// For returns the schema of a kind: notification, mail, delivery, suppression, reject, run, run-command, run-rules, run-topic
+// or generation.
 func For(kind string) ([]byte, error) {
 	body, err := files.ReadFile(kind + ".json")
 	if err != nil {

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"lejarat/cmd/lejarat/config"
+	"lejarat/connectors/kafka"
+	"lejarat/processor"
+	"lejarat/processor/event"
+	"lejarat/state"
+)
+
+// rebuild makes a new generation under another identity key, as an operator does who rotates it. Abandoned, the first
+// attempt is stopped soon after it began. At the end an instance of the former generation must find that it is one.
+func (s *stage) rebuild(t *testing.T, ctx context.Context, o stageOptions, abandoned, lose bool) {
+	t.Helper()
+	former := s.cfg
+	s.stop()
+	s.running.Wait()
+	s.cfg = s.nextGeneration(t, o)
+	if _, err := s.k.CreateTopics(ctx, kafka.EmbeddedSpecs(topicSpecs(s.cfg))); err != nil {
+		t.Fatal(err)
+	}
+	if lose {
+		s.shared.Close()
+		s.shared = state.NewShared(stageCache, true)
+	}
+	if abandoned {
+		short, cancel := context.WithTimeout(ctx, time.Duration(50+s.mix.IntN(300))*time.Millisecond)
+		if _, err := s.tryRebuild(short); err == nil {
+			t.Log("the rebuild was done before it could be stopped")
+			s.cfg = s.nextGeneration(t, o)
+			if _, err := s.k.CreateTopics(ctx, kafka.EmbeddedSpecs(topicSpecs(s.cfg))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cancel()
+	}
+	done, err := s.tryRebuild(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !done.Live || done.Records == 0 {
+		t.Fatalf("want a live generation: %+v", done)
+	}
+	made := s.cfg
+	s.cfg = former
+	var refused *processor.Refused
+	if err := s.start(ctx, o); !errors.As(err, &refused) {
+		t.Fatalf("the former generation must be refused: %v", err)
+	}
+	s.cfg = made
+	if err := s.start(ctx, o); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *stage) nextGeneration(t *testing.T, o stageOptions) *config.Config {
+	t.Helper()
+	generation := s.cfg.State.Generation + 1
+	env := []string{"LEJARAT_IDENTITY_KEY=" + inventedKey(o.Seed, 100+uint64(generation)), "LEJARAT_REFERENCE_KEY=" + inventedKey(o.Seed, 2),
+		fmt.Sprintf("LEJARAT_STATE_GENERATION=%d", generation)}
+	cfg, err := config.Parse("demo.yaml", fmt.Appendf(nil, stageConfig, s.broker.Brokers()[0], "127.0.0.1:25"), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+func (s *stage) tryRebuild(ctx context.Context) (processor.Rebuilt, error) {
+	ec, err := engineConfig(s.cfg, s.k, s.clock, s.log, nil, s.shared)
+	if err != nil {
+		return processor.Rebuilt{}, err
+	}
+	return processor.Rebuild(ctx, ec, func(string, *processor.Progress) {})
+}
+
+// TestNewGenerationTakesOverFromARunningOne: an instance of the former generation that is still there when the new one
+// goes live ends, and says why.
+func TestNewGenerationTakesOverFromARunningOne(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	o := stageOptions{Seed: 1, People: 50, Start: event.NewDate(2031, 1, 10), Log: discard}
+	s, err := openStage(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	if _, err := s.snapshot(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.cfg = s.nextGeneration(t, o)
+	if _, err := s.k.CreateTopics(ctx, kafka.EmbeddedSpecs(topicSpecs(s.cfg))); err != nil {
+		t.Fatal(err)
+	}
+	own := s.shared // the running instance has its own
+	s.shared = state.NewShared(stageCache, true)
+	defer own.Close()
+	if _, err := s.tryRebuild(ctx); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-s.failed:
+		var refused *processor.Refused
+		if !errors.As(err, &refused) {
+			t.Errorf("want a refusal: %v", err)
+		}
+	case <-ctx.Done():
+		t.Error("the former generation still runs")
+	}
+	s.running.Wait()
+}
