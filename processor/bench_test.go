@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"lejarat/processor/event"
+	"lejarat/processor/journal"
 )
 
 // benchPeople fills the source topics with people who each own a document that expires on one day.
@@ -72,4 +73,25 @@ func BenchmarkFire(b *testing.B) {
 		h.halt()
 	}
 	b.ReportMetric(float64(people*b.N)/b.Elapsed().Seconds(), "notices/s")
+}
+
+// BenchmarkScan looks for one row in a journal of many, as lejarat explain does without an instance.
+func BenchmarkScan(b *testing.B) {
+	const rows = 200_000
+	h := newHarness(b)
+	h.begin(b)
+	for i := range rows {
+		k := journal.RowKey{Fingerprint: journal.Fingerprint{byte(i), byte(i >> 8), byte(i >> 16), 1}, List: 31,
+			Source: journal.SourceID(documentTopic), Row: fmt.Sprintf("id=%d", i)}
+		d := journal.Document{Meta: journal.Meta{Offset: int64(i), Effective: journal.SinceBefore}, Type: "passport", Ref: journal.Ref{1}, Valid: true, Expires: event.NoExpiry}
+		h.log.Append(event.Record{Topic: h.cfg.journal(), Partition: journal.Partition(&k.Fingerprint, h.cfg.Partitions), Key: k.Encode(), Value: d.Encode()})
+	}
+	q := question("document", fmt.Sprint(rows/2))
+	q.Value = "=" + q.Row
+	for b.Loop() {
+		if s, err := findRow(context.Background(), &h.cfg, &q); err != nil || s.row != "id=100000" {
+			b.Fatal(s, err)
+		}
+	}
+	b.ReportMetric(rows*float64(b.N)/b.Elapsed().Seconds(), "records/s")
 }

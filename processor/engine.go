@@ -18,6 +18,7 @@ type Engine struct {
 	journalID string           // the broker's id of the journal
 	inputs    map[string]int32 // source topic → partitions
 	ledger    *Ledger
+	outcomes  *Outcomes
 	runs      *Runs
 	startup   startup
 	former    *former // of a rebuild that replaces a generation
@@ -28,6 +29,7 @@ type Engine struct {
 	intake map[event.TopicPartition]*handle
 	watch  map[event.TopicPartition]*handle
 	fatal  error
+	ended  bool // the ledger is closed
 	stop   context.CancelCauseFunc
 	rejoin map[string]chan struct{} // group → a task of it was fenced
 }
@@ -83,6 +85,10 @@ func open(ctx context.Context, cfg Config) (*Engine, error) {
 	if e.runs, err = openRuns(ctx, &e.cfg); err != nil {
 		return nil, errors.Join(err, e.ledger.close())
 	}
+	if e.outcomes, err = openOutcomes(ctx, &e.cfg, e.ledger.store); err != nil {
+		e.runs.reader.Close()
+		return nil, errors.Join(err, e.ledger.close())
+	}
 	e.ledgerTail = handle{state: taskRestoring, progress: e.ledger.progress}
 	e.runsTail = handle{state: taskRestoring, progress: e.runs.progress}
 	e.startup.over("opened", cfg.Clock.Real())
@@ -92,6 +98,10 @@ func open(ctx context.Context, cfg Config) (*Engine, error) {
 // close gives back what open has opened.
 func (e *Engine) close() error {
 	e.runs.reader.Close()
+	e.outcomes.close()
+	e.mu.Lock() // nobody is being told a story from the ledger
+	defer e.mu.Unlock()
+	e.ended = true
 	return e.ledger.close()
 }
 
@@ -103,6 +113,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.tail(ctx, &tails, kindLedger, &e.ledgerTail, e.ledger.step, e.ledger.restored)
 	e.tail(ctx, &tails, kindRuns, &e.runsTail, e.runs.step, e.runs.restored)
 	tails.Go(func() { e.report(ctx) })
+	e.tail(ctx, &tails, "deliveries", &handle{}, e.outcomes.step, func() bool { return true }) // nobody waits for it
 	var groups sync.WaitGroup
 	e.member(ctx, &groups, e.cfg.watchGroup(), []string{e.cfg.journal()}, e.watch, e.startWatch)
 	e.member(ctx, &groups, e.cfg.intakeGroup(), e.cfg.inputs(), e.intake, e.startIntake)

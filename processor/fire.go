@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"sort"
+	"time"
 
 	"lejarat/processor/event"
 	"lejarat/processor/journal"
@@ -233,7 +234,7 @@ func (t *watchTask) fire(ctx context.Context) error {
 
 // fired follows a committed chunk: the ledger, then the store.
 func (t *watchTask) fired(c *chunk, v *RunRecord, offset int64, next []byte) error {
-	if err := t.ledger.add(c.notices); err != nil {
+	if err := t.ledger.add(c.notices, t.run.date, c.at); err != nil {
 		return err
 	}
 	if err := c.batch.Commit(); err != nil {
@@ -264,6 +265,7 @@ type chunk struct {
 	counts  map[watch.Count]int
 	ids     map[journal.Ref]watch.Decision
 	marks   map[journal.Ref]bool
+	at      time.Time // when it was decided, by the clock in use
 }
 
 // judge decides for one identity; false ends the chunk.
@@ -303,10 +305,10 @@ func (c *chunk) EmittedTo(mark journal.Ref) bool {
 // commit writes the chunk and returns the offset of the run's record.
 func (c *chunk) commit(ctx context.Context, v *RunRecord) (int64, error) {
 	t := c.task
-	now := t.cfg.Clock.Now()
+	c.at = t.cfg.Clock.Now()
 	records := make([]event.Record, 0, 2*len(c.notices)+1)
 	for i := range c.notices {
-		records = append(records, t.cfg.Watch.Records(&c.notices[i], t.run.date, now)...)
+		records = append(records, t.cfg.Watch.Records(&c.notices[i], t.run.date, c.at)...)
 	}
 	records = append(records, runMessage(t.cfg, t.run.date, v))
 	offsets, err := t.writer.Commit(ctx, records, func() error {

@@ -37,7 +37,10 @@ const (
 	ledgerEmitted  = 'e' // e id[16] → address[16]
 	ledgerSkipped  = 's' // s id[16] → address[16] reason
 	ledgerMark     = 'a' // a mark[16] → nothing
+	ledgerWhen     = 'w' // w id[16] → when the newest of these was decided: ms[8] run date[4]
 	ledgerPosition = 'p' // p partition[4] → offset[8]
+	ledgerMail     = 'm' // m id[16] → what became of the mail, see outcomes.go
+	ledgerMailRead = 'q' // q partition[4] → offset[8] of deliveries
 )
 
 // openLedger opens the store and the reader behind it.
@@ -101,7 +104,7 @@ func (l *Ledger) step(ctx context.Context, wait time.Duration) error {
 	defer l.mu.Unlock()
 	b := l.store.Batch()
 	moved := false
-	skips := map[journal.Ref]watch.Decision{}
+	skips := map[journal.Ref]skip{}
 	emitted := map[journal.Ref]bool{}
 	for i := range records {
 		if !records[i].Control {
@@ -111,9 +114,9 @@ func (l *Ledger) step(ctx context.Context, wait time.Duration) error {
 			}
 		}
 	}
-	for id, skip := range skips {
+	for id, s := range skips {
 		if !emitted[id] {
-			l.setSkipped(b, id, skip)
+			l.setSkipped(b, id, s)
 		}
 	}
 	for tp := range l.positions {
@@ -136,7 +139,7 @@ func (l *Ledger) step(ctx context.Context, wait time.Duration) error {
 
 // read takes one notification in. A notification of another reference key means that all ids would differ: everybody
 // would be mailed again.
-func (l *Ledger) read(b *state.Batch, r *event.Record, emitted map[journal.Ref]bool, skips map[journal.Ref]watch.Decision) error {
+func (l *Ledger) read(b *state.Batch, r *event.Record, emitted map[journal.Ref]bool, skips map[journal.Ref]skip) error {
 	if r.Value == nil {
 		return nil
 	}
@@ -156,32 +159,51 @@ func (l *Ledger) read(b *state.Batch, r *event.Record, emitted map[journal.Ref]b
 		if err != nil || n.Reason == nil {
 			return fmt.Errorf("reading %s/%d offset %d: a skip without reason or address: %w", r.Topic, r.Partition, r.Offset, journal.ErrFormat)
 		}
-		skips[id] = watch.Decision{Reason: *n.Reason, Address: address}
+		skips[id] = skip{watch.Decision{Reason: *n.Reason, Address: address}, noticeWhen(&n)}
 		return nil
 	}
 	address, err := parseRef(n.AddressRef)
 	if err != nil {
 		return fmt.Errorf("reading %s/%d offset %d: %w", r.Topic, r.Partition, r.Offset, err)
 	}
-	mark, err := l.mark(&n)
+	mark, err := noticeMark(l.refs, &n)
 	if err != nil {
 		return fmt.Errorf("reading %s/%d offset %d: %w", r.Topic, r.Partition, r.Offset, err)
 	}
 	emitted[id] = true
 	b.Set(ledgerKey(ledgerEmitted, id), address[:])
 	b.Set(ledgerKey(ledgerMark, mark), nil)
+	b.Set(ledgerKey(ledgerWhen, id), noticeWhen(&n))
 	return nil
 }
 
-// mark recomputes the address mark of a notification.
-func (l *Ledger) mark(n *event.Notice) (journal.Ref, error) {
+// skip is a skipped notice on its way into the store.
+type skip struct {
+	watch.Decision
+	when []byte
+}
+
+// when is how the time of a decision is kept.
+func when(run event.Date, at time.Time) []byte {
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(nil, uint64(at.UnixMilli())), uint32(run))
+}
+
+// noticeWhen is when a notification was decided. It is shown, never decided by: what cannot be read is left zero.
+func noticeWhen(n *event.Notice) []byte {
+	run, _ := event.ParseDate(n.RunDate)
+	at, _ := time.Parse(event.TimeFormat, n.At)
+	return when(run, at)
+}
+
+// noticeMark recomputes the address mark of a notification.
+func noticeMark(refs *identity.Key, n *event.Notice) (journal.Ref, error) {
 	address, err := parseRef(n.AddressRef)
 	if err != nil {
 		return journal.Ref{}, err
 	}
 	person, err := parseRef(n.PersonRef)
 	if err != nil || n.Kind == event.KindAnnouncement {
-		return watch.AddressMark(l.refs, n.Kind, journal.Ref{}, 0, 0, address, person), err
+		return watch.AddressMark(refs, n.Kind, journal.Ref{}, 0, 0, address, person), err
 	}
 	if n.DocumentRef == nil || n.Expires == nil || n.Due == nil {
 		return journal.Ref{}, fmt.Errorf("a notification without document, expiry or due date: %w", journal.ErrFormat)
@@ -198,7 +220,7 @@ func (l *Ledger) mark(n *event.Notice) (journal.Ref, error) {
 	if err != nil {
 		return journal.Ref{}, err
 	}
-	return watch.AddressMark(l.refs, n.Kind, doc, expires, due, address, person), nil
+	return watch.AddressMark(refs, n.Kind, doc, expires, due, address, person), nil
 }
 
 func parseRef(s string) (r journal.Ref, err error) {
@@ -214,23 +236,25 @@ func parseRef(s string) (r journal.Ref, err error) {
 func ledgerKey(kind byte, r journal.Ref) []byte { return append([]byte{kind}, r[:]...) }
 
 // setSkipped records a skip, unless the notice was emitted.
-func (l *Ledger) setSkipped(b *state.Batch, id journal.Ref, skip watch.Decision) {
+func (l *Ledger) setSkipped(b *state.Batch, id journal.Ref, s skip) {
 	if done, err := l.store.Has(ledgerKey(ledgerEmitted, id)); err == nil && !done {
-		b.Set(ledgerKey(ledgerSkipped, id), append(skip.Address[:], skip.Reason...))
+		b.Set(ledgerKey(ledgerSkipped, id), append(s.Address[:], s.Reason...))
+		b.Set(ledgerKey(ledgerWhen, id), s.when)
 	}
 }
 
-// add takes in what a watch task has just committed, ahead of the topic's tail.
-func (l *Ledger) add(notices []watch.Notice) error {
+// add takes in what a watch task has just committed in the run of a date, ahead of the topic's tail.
+func (l *Ledger) add(notices []watch.Notice, run event.Date, at time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b := l.store.Batch()
 	for i := range notices {
 		n := &notices[i]
 		if n.Reason != "" {
-			l.setSkipped(b, n.ID, watch.Decision{Reason: n.Reason, Address: n.To.Address})
+			l.setSkipped(b, n.ID, skip{watch.Decision{Reason: n.Reason, Address: n.To.Address}, when(run, at)})
 			continue
 		}
+		b.Set(ledgerKey(ledgerWhen, n.ID), when(run, at))
 		b.Set(ledgerKey(ledgerEmitted, n.ID), n.To.Address[:])
 		b.Set(ledgerKey(ledgerMark, n.Mark), nil)
 	}

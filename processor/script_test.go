@@ -91,6 +91,10 @@ func (h *harness) command(t testing.TB, d *datadriven.TestData) {
 		h.printRuns(d.CmdArgs[0].Key)
 	case "counts":
 		h.printCounts(d.CmdArgs[0].Key)
+	case "explain":
+		h.explain(t, d.CmdArgs[0].Key, d.CmdArgs[1].Key)
+	case "deliver":
+		h.deliver(t, d)
 	case "rejects":
 		h.printTopic("rejects")
 	case "suppressions":

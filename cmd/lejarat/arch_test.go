@@ -26,11 +26,12 @@ var mayImport = map[string][]string{
 	"processor/journal":      {"processor/event", "processor/identity"},
 	"processor/intake":       {"processor/event", "processor/identity", "processor/journal"},
 	"processor/watch":        {"processor/event", "processor/identity", "processor/journal", "processor/rules"},
+	"processor/story":        {"processor/event", "processor/calendar"},
 	"processor/simtest":      {"processor/event"},
 	"state":                  {},
 	"deploy/integration":     {}, // a test; its package has no code of its own
 	"processor": {"processor/event", "processor/calendar", "processor/identity", "processor/intake", "processor/journal",
-		"processor/watch", "state"},
+		"processor/rules", "processor/story", "processor/watch", "state"},
 	"connectors/console":  {"processor/event"},
 	"connectors/debezium": {"processor/event"},
 	"connectors/kafka":    {"processor/event"},
@@ -39,12 +40,12 @@ var mayImport = map[string][]string{
 	"cmd/lejarat/config":  {"connectors/debezium", "processor/event", "processor/calendar", "processor/identity", "processor/rules"},
 	"cmd/lejarat": {"cmd/lejarat/config", "connectors/console", "connectors/debezium", "connectors/kafka", "connectors/registry",
 		"connectors/smtp", "processor", "processor/event", "processor/identity", "processor/intake", "processor/journal",
-		"processor/watch", "state"},
+		"processor/story", "processor/watch", "state"},
 }
 
 // pure packages have no clock, no goroutine, no I/O and no log.
 var pure = []string{"processor/event", "processor/calendar", "processor/identity", "processor/rules", "processor/journal",
-	"processor/intake", "processor/watch", "connectors/debezium"}
+	"processor/intake", "processor/watch", "processor/story", "connectors/debezium"}
 
 // homes of libraries: nobody else imports them.
 var homes = map[string]string{

@@ -104,7 +104,8 @@ func run(ctx context.Context, cfg *config.Config, clk timepiece, once bool, wait
 	// The port before the tasks: a restore can be watched.
 	if cfg.HTTP.Listen != "" && !once {
 		server, err := console.Start(console.Options{Listen: cfg.HTTP.Listen, Logger: log, Gatherer: registry,
-			Live: func() error { return nil }, Ready: func() (bool, any) { ready, tasks := engine.Status(); return ready, tasks }})
+			Live: func() error { return nil }, Ready: func() (bool, any) { ready, tasks := engine.Status(); return ready, tasks },
+			Explain: answer(cfg, engine, log)})
 		if err != nil {
 			return err
 		}

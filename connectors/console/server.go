@@ -31,6 +31,9 @@ type Options struct {
 	// Story is what the index page tells, as a value for JSON without personal data: its fields in their order, their
 	// names with blanks for underscores. It is also served as /story.json. Nil: nothing.
 	Story func() any
+	// Explain answers GET /explain?document=KEY and ?registration=KEY, with &source=NAME where several sources have the
+	// key: an HTTP status, and a value for JSON. kind is document or registration. Nil: there is no such page.
+	Explain func(ctx context.Context, kind, key, source string) (status int, answer any)
 }
 
 // Server is the running web edge.
@@ -113,6 +116,9 @@ func (s *Server) handler() http.Handler {
 	page("GET /console.css", s.style)
 	if s.o.Story != nil {
 		page("GET /story.json", s.story)
+	}
+	if s.o.Explain != nil {
+		page("GET /explain", s.explain)
 	}
 	if s.o.Mailbox != nil {
 		page("GET /mail/{$}", s.mails)

@@ -38,6 +38,15 @@ const (
 
 func newKeys() keys { return keys{top: newPlan(wrapperNames), decimals: newDecimals()} }
 
+// RowName returns the name of the row that a record key belongs to, as Decode puts it into event.Change, or a reason.
+func RowName(key []byte) (row, reason string) {
+	k := newKeys()
+	return k.row(key)
+}
+
+// FieldValue is how the value of a key's field stands in a row's name.
+func FieldValue(text string) string { return string(appendEscaped(nil, []byte(text), true, false)) }
+
 // row returns the name of the row that a key belongs to, or a reason.
 func (k *keys) row(key []byte) (row, reason string) {
 	if len(key) == 0 {

@@ -107,6 +107,20 @@ func ParseBare(b []byte) (RowKey, error) {
 	return k, nil
 }
 
+// RowOf returns the source and the row's own text of a row's record key, of facts or hold, without copying. ok is false
+// for any other key.
+func RowOf(key []byte) (source uint32, row []byte, ok bool) {
+	if len(key) < 1+RowKeyHead || key[0] != tagRow {
+		return 0, nil, false
+	}
+	return binary.BigEndian.Uint32(key[1+16+1+1:]), key[1+RowKeyHead:], true
+}
+
+// IdentityPrefix is how the record keys of all rows of one identity begin.
+func IdentityPrefix(fp *Fingerprint, list identity.List) []byte {
+	return append(append([]byte{tagRow}, fp[:]...), byte(list))
+}
+
 // Key is a parsed record key.
 type Key struct {
 	Control   bool

@@ -58,7 +58,7 @@ type Line struct {
 // Codes of a Line beside the reasons of skips and of what needs no decision.
 const (
 	Emitted          = event.Emitted       // recorded as emitted
-	Owed             = "due"               // owed: the run of the day emits it
+	Owed             = "owed"              // owed: the run of the day emits it
 	NotDue           = "not_due"           // its day has not come
 	Waits            = "waits"             // a row moved to this identity and takes part later
 	NoAddress        = "no_address"        // there is no e-mail address to write to
