@@ -195,8 +195,7 @@ func (r *Runs) notificationsID() string {
 // what those held, people would be mailed again.
 func (r *Runs) checkNotifications() error {
 	if known := r.notificationsID(); known != "" && known != r.cfg.TopicIDs[r.cfg.notifications()] {
-		return refuse("%s was made anew, and without what it held people would be mailed again: restore its records, then say so with "+
-			"lejarat topics restored (runbook, \"Lost notifications\"), or for a new installation take another topic prefix", r.cfg.notifications())
+		return refuseNotifications(r.cfg.notifications())
 	}
 	return nil
 }

@@ -89,6 +89,7 @@ type Config struct {
 	Look bool
 	// TopicIDs are the brokers' ids of the sources and of notifications; New fills them in.
 	TopicIDs map[string]string
+	ids      map[string]string // as TopicIDs, with the journal and runs
 	// SourcePartitions are the partition counts of the source topics; New fills them in.
 	SourcePartitions map[string]int32
 	// Mapping is the hash of what decides fingerprints and facts: sources, columns, identity lists.

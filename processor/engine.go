@@ -47,6 +47,7 @@ type handle struct {
 	position int64                                      // of an intake task: the next source offset
 	held     int64                                      // of an intake task: rows held
 	store    *state.Store
+	run      string // of a watch task: why its run is held, "" while it is not
 }
 
 // Pauses between attempts of a task that failed.
@@ -141,6 +142,11 @@ func (e *Engine) tail(ctx context.Context, wg *sync.WaitGroup, name string, h *h
 	wg.Go(func() {
 		for pause := retryLeast; ctx.Err() == nil; {
 			err := step(ctx, e.cfg.Limits.PollWait)
+			if errors.Is(err, event.ErrTopic) || errors.Is(err, event.ErrRange) {
+				if anew := e.cfg.sameIDs(ctx, e.cfg.notifications(), e.cfg.runs()); harmful(anew) {
+					err = anew
+				}
+			}
 			switch {
 			case err == nil:
 				pause = retryLeast

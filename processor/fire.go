@@ -186,7 +186,8 @@ func (t *watchTask) fuse(ctx context.Context) error {
 	due, counted := t.runs.total(t.run.date)
 	if !counted {
 		if t.cfg.Clock.Real().Sub(t.run.taken) > patience {
-			return t.held(ctx, HeldFuse, "other partitions have not counted yet: the fuse looks at all of them")
+			text := "other partitions have not counted yet: the fuse looks at all of them"
+			return t.held(ctx, HeldFuse, text, text)
 		}
 		return nil
 	}
@@ -195,8 +196,8 @@ func (t *watchTask) fuse(ctx context.Context) error {
 		t.run.phase = phaseFire
 		return nil
 	}
-	date := t.run.date.String()
-	return t.held(ctx, HeldFuse, fuseText(due, expiry, announcement, date))
+	text := fuseText(due, expiry, announcement, t.run.date.String())
+	return t.held(ctx, HeldFuse, text, text)
 }
 
 // fire decides one chunk: notices, mails and the run's state go out in one transaction, then the ledger and this store
@@ -227,6 +228,10 @@ func (t *watchTask) fire(ctx context.Context) error {
 		for k, n := range c.counts {
 			t.run.counts[k] -= n
 		}
+		if errors.Is(err, event.ErrTopic) { // aborted for certain
+			t.again()
+			return t.withoutTopic(ctx, err)
+		}
 		return t.failed(err)
 	}
 	return t.fired(&c, &v, offset, next)
@@ -240,7 +245,8 @@ func (t *watchTask) fired(c *chunk, v *RunRecord, offset int64, next []byte) err
 	if err := c.batch.Commit(); err != nil {
 		return err
 	}
-	t.reported(v, offset)
+	t.runs.put(*v, offset)
+	t.cfg.observe(RunState{Partition: t.tp.Partition, Date: t.run.date, State: v.State})
 	t.cfg.observe(RunChunk{Partition: t.tp.Partition, Date: t.run.date, Counts: c.counts})
 	if t.run.scan = next; next == nil {
 		t.cursor = t.run.date

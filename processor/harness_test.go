@@ -105,7 +105,7 @@ func (h *harness) open(t testing.TB) *Engine {
 		h.refused(err)
 		return nil
 	}
-	h.cfg.TopicIDs, h.cfg.SourcePartitions = e.cfg.TopicIDs, e.cfg.SourcePartitions
+	h.cfg.TopicIDs, h.cfg.SourcePartitions, h.cfg.ids = e.cfg.TopicIDs, e.cfg.SourcePartitions, e.cfg.ids
 	var err error
 	if h.ledger, err = openLedger(ctx, &h.cfg); err != nil {
 		h.refused(err)

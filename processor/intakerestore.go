@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"lejarat/processor/event"
@@ -200,37 +199,21 @@ func checkControl(cfg *Config, value []byte) error {
 	by := "by " + whose(c.Instance, c.Started)
 	switch {
 	case c.Format != journal.Format:
-		return refuse("%s has format %d, this program writes format %d: run the version that made it, or raise state.generation for a new journal", topic, c.Format, journal.Format)
+		return refuse("%s has format %d, this program writes format %d: run the version that made it, or %s", topic, c.Format, journal.Format, newGeneration)
 	case c.ReferenceKeyID != cfg.Watch.ReferenceKeyID:
 		return checkReference(cfg, topic, c.ReferenceKeyID, " "+by)
 	case c.IdentityKeyID != cfg.Watch.IdentityKeyID:
-		return refuse("%s was made with identity key %s %s, the configured one is %s: put the former key back (identity.key_file), or raise state.generation for a new journal under the new key",
-			topic, c.IdentityKeyID, by, cfg.Watch.IdentityKeyID)
+		return refuse("%s was made with identity key %s %s, the configured one is %s: %s",
+			topic, c.IdentityKeyID, by, cfg.Watch.IdentityKeyID, refusals[stampIdentity])
 	case c.Virtual != cfg.Virtual && !cfg.Look:
 		return checkClock(topic, c.Virtual, cfg.Virtual)
-	case c.TopicIDs[cfg.notifications()] != cfg.TopicIDs[cfg.notifications()]:
-		return refuse("%s was made anew, and without what it held people would be mailed again: restore it, or for a new installation take another topic prefix", cfg.notifications())
-	case len(remade(c.TopicIDs, cfg.TopicIDs)) > 0:
-		return refuse("source topics %v were made anew: offsets of the former ones mean nothing in them; raise state.generation for a new journal from their start (nobody is mailed again)",
-			remade(c.TopicIDs, cfg.TopicIDs))
-	case len(remade(c.Partitions, cfg.SourcePartitions)) > 0:
-		return refuse("source topics %v have another number of partitions than they had: a row may stand in two of them, and their order is lost; make the topics anew and raise state.generation",
-			remade(c.Partitions, cfg.SourcePartitions))
 	case c.Mapping != cfg.Mapping:
-		return refuse("%s was made with other sources, columns or identity lists %s: undo the change, or raise state.generation for a new journal (the ledger is common, nobody is mailed again)", topic, by)
+		return refuse("%s was made with other sources, columns or identity lists %s: undo the change, or %s", topic, by, newGeneration)
 	}
-	return nil
-}
-
-// remade are the topics of which something is not as it was: the id, the number of partitions.
-func remade[V comparable](before, now map[string]V) (topics []string) {
-	for topic, v := range before {
-		if other, ok := now[topic]; ok && other != v {
-			topics = append(topics, topic)
-		}
+	if err := cfg.madeAnew(c.TopicIDs, cfg.TopicIDs); err != nil {
+		return err
 	}
-	slices.Sort(topics)
-	return topics
+	return samePartitions(c.Partitions, cfg.SourcePartitions)
 }
 
 func clockName(virtual bool) string {

@@ -72,6 +72,9 @@ func (t *intakeTask) start(ctx context.Context, journalID string) error {
 	if t.writer, err = t.cfg.Log.Fence(ctx, t.cfg.intakeID(t.tp)); err != nil {
 		return fmt.Errorf("fencing intake of %s/%d: %w", t.tp.Topic, t.tp.Partition, err)
 	}
+	if err := t.cfg.sameIDs(ctx, t.tp.Topic, t.cfg.journal()); err != nil {
+		return err
+	}
 	return t.open(journalID)
 }
 
@@ -183,7 +186,7 @@ func (t *intakeTask) take(b *intakeBatch, r *event.Record) error {
 	}
 	if t.rejects.add(out.Verdict == intake.Rejected) {
 		t.mark.Held, t.mark.HeldAt = journal.SourceRejects, t.cfg.Clock.Real().UnixMilli()
-		t.cfg.Logger.Error("source stopped: too many of its records are rejected; where its mapping is wrong, mend it (sources, columns) and raise state.generation, where the source was, restart",
+		t.cfg.Logger.Error("source stopped: too many of its records are rejected; where its mapping is wrong, mend it (sources, columns) and make a new generation (lejarat rebuild --from-sources), where the source was, restart",
 			"topic", t.tp.Topic, "partition", t.tp.Partition, "offset", r.Offset)
 	}
 	return nil

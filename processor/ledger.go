@@ -68,14 +68,11 @@ func (l *Ledger) open(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		// Compaction leaves the start where it is; only a purge, retention or another topic of the name does not.
-		if at > span.End || span.Start > 0 {
-			return refuse("%s/%d holds offsets %d to %d, the ledger stands at %d: records were deleted from the topic, or it was made anew; "+
-				"without them people would be mailed again: restore the topic, and check its cleanup.policy (lejarat topics verify)",
-				tp.Topic, tp.Partition, span.Start, span.End, at)
-		}
 		l.positions[tp] = at
 		l.progress.expect(span.End - at)
+	}
+	if err := l.checkSpans(spans); err != nil {
+		return err
 	}
 	l.ends = spans
 	l.reader, err = l.cfg.Log.Read(ctx, l.positions)

@@ -96,6 +96,9 @@ func (e *Engine) begin(ctx context.Context) error {
 	if err := e.runs.catchUp(ctx); err != nil {
 		return err
 	}
+	if err := e.runs.checkNotifications(); err != nil {
+		return err
+	}
 	if v, ok := e.runs.generation(e.cfg.Generation); ok && v.OlderFenced {
 		return nil
 	}

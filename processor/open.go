@@ -17,14 +17,17 @@ func (r *Refused) Error() string { return r.Text }
 
 func refuse(format string, args ...any) error { return &Refused{Text: fmt.Sprintf(format, args...)} }
 
+// newGeneration is what helps where the journal does not fit what it is to be worked on with.
+const newGeneration = "make a new generation from the sources: raise state.generation, lejarat topics create, lejarat rebuild --from-sources (nobody is mailed again)"
+
 // lastAliveKey holds the real time (unix seconds) at which the store last advanced.
 var lastAliveKey = []byte{0x01}
 
 // refusals say what helps where a store was made for something else.
 var refusals = map[string]string{
-	stampIdentity:  "put the former key back (identity.key_file), or raise state.generation for a new journal under the new key",
+	stampIdentity:  "put the former key back (identity.key_file), or " + newGeneration,
 	stampReference: "with another reference key everybody would be mailed again; put the former key back (identity.reference_key_file)",
-	stampMapping:   "sources, columns or identity lists have changed; undo the change, or raise state.generation for a new journal (nobody is mailed again)",
+	stampMapping:   "sources, columns or identity lists have changed; undo the change, or " + newGeneration,
 	stampNotifications: "the notifications topic was made anew, and without what it held people would be mailed again; restore it, or for a new " +
 		"installation take another topic prefix and state directory",
 }

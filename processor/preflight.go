@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"lejarat/processor/event"
@@ -32,18 +33,23 @@ func (e *Engine) preflight(ctx context.Context) error {
 		}
 	}
 	if partitions != cfg.Partitions {
-		return refuse("%s has %d partitions, configured are %d: set kafka.journal_partitions to %d, or make a new generation (state.generation)",
-			cfg.journal(), partitions, cfg.Partitions, partitions)
+		return refuse("%s has %d partitions, configured are %d: set kafka.journal_partitions to %d, or %s",
+			cfg.journal(), partitions, cfg.Partitions, partitions, newGeneration)
 	}
 	cfg.SourcePartitions = e.inputs
 	if cfg.TopicIDs, err = cfg.Log.TopicIDs(ctx, append(cfg.inputs(), cfg.notifications())...); err != nil {
 		return err
 	}
-	journals, err := cfg.Log.TopicIDs(ctx, cfg.journal())
-	if err != nil {
+	own = []string{cfg.journal(), cfg.runs()}
+	if cfg.ids, err = cfg.Log.TopicIDs(ctx, own...); err != nil {
 		return err
 	}
-	e.journalID = journals[cfg.journal()]
+	e.journalID = cfg.ids[cfg.journal()]
+	maps.Copy(cfg.ids, cfg.TopicIDs)
+	if err := cfg.keepsAll(ctx); err != nil {
+		return err
+	}
+	cfg.unchecked(ctx)
 	if err := firstRecords(ctx, cfg, spans, cfg.journal(), e.checkJournal); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"lejarat/processor/event"
@@ -34,7 +35,9 @@ type run struct {
 	ends     map[event.TopicPartition]event.Span // of the sources, when the barrier was taken
 	decided  map[event.TopicPartition]event.Span // of notifications and runs, after the barrier
 	taken    time.Time                           // real time of the barrier
-	reported string                              // last reason reported for being held
+	reported string                              // why the run is held, as it stands in runs
+	held     string                              // why it is held, as it was said last
+	detail   string                              // the same for people, empty while it is not held
 	again    time.Time                           // real time before which nothing is tried again
 
 	scan   []byte // where the scan of people (phaseRules) or of the timeline goes on
@@ -138,27 +141,46 @@ func (t *watchTask) barrier(ctx context.Context) error {
 	if reason, detail := t.blocked(); reason != "" {
 		t.run.ends = nil
 		t.run.again = t.cfg.Clock.Real().Add(heldRetry)
-		return t.held(ctx, reason, detail)
+		return t.held(ctx, reason, detail, detail)
 	}
 	if t.run.ends == nil {
 		ends, err := t.cfg.Log.Spans(ctx, t.cfg.inputs()...)
+		if err == nil {
+			err = t.cfg.sameTopics(ctx, ends)
+		}
 		if err != nil {
-			return err
+			return t.withoutTopic(ctx, err)
 		}
 		t.run.ends, t.run.taken = ends, t.cfg.Clock.Real()
 	}
 	if tp, ok := t.lagging(); ok {
-		if t.cfg.Clock.Real().Sub(t.run.taken) > patience {
-			return t.held(ctx, HeldBarrier, fmt.Sprintf("%s/%d is read up to offset %d, the run waits for %d", tp.Topic, tp.Partition, t.marks[tp].Next, t.run.ends[tp].End))
-		}
-		return nil
+		return t.lags(ctx, tp)
 	}
-	var err error
-	if t.run.decided, err = t.cfg.Log.Spans(ctx, t.cfg.notifications(), t.cfg.runs()); err != nil {
+	decided, err := t.cfg.Log.Spans(ctx, t.cfg.notifications(), t.cfg.runs())
+	if err == nil {
+		err = t.cfg.sameTopics(ctx, t.run.ends)
+	}
+	if err != nil {
+		return t.withoutTopic(ctx, err)
+	}
+	if err := t.ledger.checkSpans(decided); err != nil {
 		return err
 	}
-	t.run.phase = phaseLedger
+	t.run.decided, t.run.phase = decided, phaseLedger
 	return nil
+}
+
+// lags reports, after a while, what the run waits for. A topic that has gone meanwhile is not waited for.
+func (t *watchTask) lags(ctx context.Context, tp event.TopicPartition) error {
+	if t.cfg.Clock.Real().Sub(t.run.taken) <= patience {
+		return nil
+	}
+	t.run.again = t.cfg.Clock.Real().Add(heldRetry)
+	if err := t.cfg.sameTopics(ctx, nil); err != nil {
+		return t.withoutTopic(ctx, err)
+	}
+	what := fmt.Sprintf("%s/%d is not joined up to offset %d yet", tp.Topic, tp.Partition, t.run.ends[tp].End)
+	return t.held(ctx, HeldBarrier, what, fmt.Sprintf("%s: it is at %d", what, t.marks[tp].Next))
 }
 
 // catchUp waits until this instance has read everything that was decided elsewhere, and what instances that started later
@@ -172,7 +194,8 @@ func (t *watchTask) catchUp(ctx context.Context) error {
 			continue
 		}
 		if t.cfg.Clock.Real().Sub(t.run.taken) > patience {
-			return t.held(ctx, HeldBarrier, tail.topic+" is not read to its end yet")
+			text := tail.topic + " is not read to its end yet"
+			return t.held(ctx, HeldBarrier, text, text)
 		}
 		return nil
 	}
@@ -180,7 +203,7 @@ func (t *watchTask) catchUp(ctx context.Context) error {
 		t.again()
 		return nil
 	}
-	t.run.phase = phaseRules
+	t.run.phase, t.run.reported, t.run.held, t.run.detail = phaseRules, "", "", ""
 	return nil
 }
 
@@ -251,34 +274,46 @@ func (t *watchTask) behind(s *Source, now time.Time) string {
 	return ""
 }
 
-// held reports, once for each reason, that the run waits.
-func (t *watchTask) held(ctx context.Context, reason, detail string) error {
-	if t.run.reported == reason+detail {
+// held says that the run waits, once for each cause; detail says of the cause how it is now. Where runs cannot be written,
+// log, health and metric say it, and the run's record follows when it can.
+func (t *watchTask) held(ctx context.Context, reason, cause, detail string) error {
+	if t.run.reported == reason+cause {
 		return nil
 	}
-	t.cfg.Logger.Warn("run is held", "partition", t.tp.Partition, "date", t.run.date.String(), "reason", reason, "detail", detail)
-	if err := t.report(ctx, RunHeld, reason, detail); err != nil {
-		return err
+	if t.run.held != reason+cause {
+		t.run.held, t.run.detail = reason+cause, strings.TrimSpace(RunHeld+" "+reason+" "+detail)
+		t.cfg.Logger.Warn("run is held", "partition", t.tp.Partition, "date", t.run.date.String(), "reason", reason, "detail", detail)
+		t.cfg.observe(RunState{Partition: t.tp.Partition, Date: t.run.date, State: RunHeld, Reason: reason})
 	}
-	t.run.reported = reason + detail
+	v := t.record(RunHeld, reason, detail)
+	err := t.write(ctx, &v)
+	switch {
+	case err == nil:
+		t.run.reported = reason + cause
+	case errors.Is(err, event.ErrTopic):
+	default:
+		return t.failed(err)
+	}
 	return nil
 }
 
 // report writes the partition's run record, and for days in between on which nothing ran, that they were missed.
 func (t *watchTask) report(ctx context.Context, state, reason, detail string) error {
 	v := t.record(state, reason, detail)
-	records := append(t.missed(), runMessage(t.cfg, t.run.date, &v))
-	offsets, err := t.writer.Commit(ctx, records, nil)
-	if err != nil {
+	if err := t.write(ctx, &v); err != nil {
 		return t.failed(err)
 	}
-	t.reported(&v, offsets[len(offsets)-1])
+	t.cfg.observe(RunState{Partition: t.tp.Partition, Date: t.run.date, State: v.State, Reason: v.Reason})
 	return nil
 }
 
-func (t *watchTask) reported(v *RunRecord, offset int64) {
-	t.runs.put(*v, offset)
-	t.cfg.observe(RunState{Partition: t.tp.Partition, Date: t.run.date, State: v.State, Reason: v.Reason})
+func (t *watchTask) write(ctx context.Context, v *RunRecord) error {
+	records := append(t.missed(), runMessage(t.cfg, t.run.date, v))
+	offsets, err := t.writer.Commit(ctx, records, nil)
+	if err == nil {
+		t.runs.put(*v, offsets[len(offsets)-1])
+	}
+	return err
 }
 
 // failed tells a transaction that was aborted for certain, after which the run begins anew, from one after which the

@@ -29,6 +29,7 @@ const (
 	HeldBarrier = "waiting"       // changes that were there when the run began are not joined yet
 	HeldFuse    = "fuse"          // more would go out than max_run
 	HeldRules   = "rules"         // a newer instance runs with other rules
+	HeldTopic   = "topic"         // a topic is missing or may not be used
 	HeldPoison  = "journal"       // a journal record cannot be read
 	NotRunning  = "not_running"   // nothing ran on that date
 )

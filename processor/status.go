@@ -39,6 +39,9 @@ func (e *Engine) Status() (ready bool, tasks []TaskStatus) {
 			if r, ok := e.runs.get(day, tp.Partition); ok {
 				s.Run = strings.TrimSpace(r.State + " " + r.Reason + " " + r.Detail)
 			}
+			if held := h.heldBy(); held != "" {
+				s.Run = held // runs may be what cannot be written
+			}
 			if last := e.runs.lastComplete(tp.Partition); last != 0 {
 				s.LastRun = last.String()
 			}

@@ -57,7 +57,14 @@ func (h *handle) publishWatch(t *watchTask) {
 	for tp, m := range t.marks {
 		h.marks[tp] = m
 	}
-	h.store = t.store
+	h.store, h.run = t.store, t.run.detail
+}
+
+// heldBy says why the task's run is held, "" while it is not.
+func (h *handle) heldBy() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.run
 }
 
 // publishIntake shows the engine how far the source is read.

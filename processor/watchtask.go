@@ -73,6 +73,10 @@ func (t *watchTask) start(ctx context.Context, journalID string, progress *Progr
 	if t.writer, err = t.cfg.Log.Fence(ctx, t.cfg.watchID(t.tp.Partition)); err != nil {
 		return fmt.Errorf("fencing watch of partition %d: %w", t.tp.Partition, err)
 	}
+	// After the fence, before anything is read or written: a journal made anew must not take in what goes on from the former.
+	if err := t.cfg.sameIDs(ctx, t.tp.Topic, t.cfg.notifications()); err != nil {
+		return err
+	}
 	if err := t.open(journalID); err != nil {
 		return err
 	}
@@ -247,7 +251,7 @@ func (t *watchTask) poisoned(b *state.Batch, r *event.Record, err error) {
 		t.poison = r.Offset
 		b.Set([]byte{watchPoison}, binary.BigEndian.AppendUint64(nil, uint64(r.Offset)))
 	}
-	t.cfg.Logger.Error("journal record cannot be read: this partition does not fire; make a new generation (state.generation) from the sources",
+	t.cfg.Logger.Error("journal record cannot be read: this partition does not fire; make a new generation (lejarat rebuild --from-sources)",
 		"topic", r.Topic, "partition", r.Partition, "offset", r.Offset, "error", err)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -52,6 +53,49 @@ func (c *Client) TopicIDs(ctx context.Context, topics ...string) (map[string]str
 		out[topic] = details[topic].ID.String()
 	}
 	return out, nil
+}
+
+// Deleting implements event.Log.
+func (c *Client) Deleting(ctx context.Context, topics ...string) (map[string]string, error) {
+	out := map[string]string{}
+	if len(topics) == 0 {
+		return out, nil
+	}
+	described, err := c.adm.DescribeTopicConfigs(ctx, topics...)
+	if err != nil {
+		return nil, fmt.Errorf("describing topics: %w", classify(err))
+	}
+	for _, d := range described {
+		if d.Err != nil {
+			return nil, fmt.Errorf("describing topic %s: %w", d.Name, classify(d.Err))
+		}
+		have := map[string]string{}
+		for _, conf := range d.Configs {
+			have[conf.Key] = conf.MaybeValue()
+		}
+		if how := deleting(have); how != "" {
+			out[d.Name] = how
+		}
+	}
+	return out, nil
+}
+
+// deleting names the settings by which old records go. With delete among the policies, and neither age nor size limited,
+// none does: so it is on the embedded broker.
+func deleting(configs map[string]string) string {
+	if !strings.Contains(configs["cleanup.policy"], "delete") {
+		return ""
+	}
+	how := ""
+	for _, limit := range []string{"retention.ms", "retention.bytes"} {
+		if v := configs[limit]; v != "" && v != "-1" {
+			how += " " + limit + "=" + v
+		}
+	}
+	if how == "" {
+		return ""
+	}
+	return "cleanup.policy=" + configs["cleanup.policy"] + how
 }
 
 // Partitions is the number of partitions of a topic.

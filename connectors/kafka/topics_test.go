@@ -1,8 +1,11 @@
 package kafka
 
 import (
+	"errors"
+	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"lejarat/processor/event"
 )
@@ -107,5 +110,61 @@ func TestEmbeddedBrokerListensWhereItIsTold(t *testing.T) {
 	}
 	if _, err := w.Commit(testContext(t), records, nil); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestDeletingNamesTheSettings(t *testing.T) {
+	brokers, _ := testBrokers(t)
+	c := open(t, brokers, nil)
+	compacted := topic(t, c, 1, map[string]string{"cleanup.policy": "compact"})
+	kept := topic(t, c, 1, map[string]string{"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"})
+	both := topic(t, c, 1, map[string]string{"cleanup.policy": "compact,delete", "retention.ms": "5000"})
+	bySize := topic(t, c, 1, map[string]string{"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "1000000"})
+	got, err := c.Deleting(testContext(t), compacted, kept, both, bySize)
+	want := map[string]string{both: "cleanup.policy=compact,delete retention.ms=5000", bySize: "cleanup.policy=delete retention.bytes=1000000"}
+	if err != nil || !maps.Equal(got, want) {
+		t.Errorf("got %v, %v\nwant %v", got, err, want)
+	}
+	if got, err := c.Deleting(testContext(t), unique("missing")); !errors.Is(err, event.ErrTopic) {
+		t.Errorf("of a missing topic: %v, %v", got, err)
+	}
+}
+
+// TestTopicMadeAnewIsNotAdopted: who reads or writes a topic does not go on with another one of its name.
+func TestTopicMadeAnewIsNotAdopted(t *testing.T) {
+	embeddedOnly(t)
+	brokers, _ := testBrokers(t)
+	c := open(t, brokers, nil)
+	ctx := testContext(t)
+	topic := topic(t, c, 1, nil)
+	w := fence(t, c, unique("id"))
+	commit(t, w, topic, "former")
+	r := read(t, c, topic, 0)
+	drain(t, c, r, topic)
+	if _, err := c.adm.DeleteTopics(ctx, topic); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.CreateTopics(ctx, []TopicSpec{{Name: topic, Partitions: 1, Replication: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Commit(ctx, []event.Record{rec(topic, 0, "latter")}, nil); err == nil {
+		t.Error("written to a topic made anew")
+	} else {
+		t.Log(err)
+	}
+	for {
+		_, err := r.Poll(ctx, 10, 100*time.Millisecond)
+		if ctx.Err() != nil {
+			t.Fatal("read on in a topic made anew")
+		}
+		if err != nil {
+			if !errors.Is(err, event.ErrTopic) {
+				t.Errorf("the reader says %v", err)
+			}
+			break
+		}
+	}
+	if values, _ := drain(t, c, read(t, c, topic, 0), topic); len(values) > 0 {
+		t.Errorf("the topic made anew holds %q", values)
 	}
 }

@@ -14,6 +14,9 @@ type Log interface {
 	Spans(ctx context.Context, topics ...string) (map[TopicPartition]Span, error)
 	// TopicIDs returns the broker's id of each topic: another id means the topic was made anew.
 	TopicIDs(ctx context.Context, topics ...string) (map[string]string, error)
+	// Deleting says of each topic whose old records the brokers delete, other than by compaction, by which settings they
+	// do. Topics that keep everything are not in the answer. ErrTopic also means that settings may not be read.
+	Deleting(ctx context.Context, topics ...string) (map[string]string, error)
 	// Read opens a reader at the given positions, without any consumer group.
 	Read(ctx context.Context, from map[TopicPartition]int64) (Reader, error)
 	// Fence makes this process the only writer under the transactional id: whoever held it can never commit

@@ -40,7 +40,7 @@ func (h SourceHold) String() string {
 	case SourceRuns:
 		return "running"
 	case SourceRejects:
-		return "stopped: too many records rejected; where the mapping of this source is wrong, mend it and raise state.generation; where the source was, restart"
+		return "stopped: too many records rejected; where the mapping of this source is wrong, mend it and make a new generation (lejarat rebuild --from-sources); where the source was, restart"
 	case SourceGap:
 		return "held until a new complete snapshot: records are missing from the topic"
 	case SourceTruncate:

@@ -19,6 +19,8 @@ type Log struct {
 	topics map[string]*topic
 	epochs map[string]int
 	open   []*Transaction // in the order in which they were begun
+	made   int            // topics so far: no id comes back
+	denied map[string]bool
 	now    func() time.Time
 
 	// Hooks, all optional. They may call the model, and may step other tasks over it.
@@ -64,6 +66,7 @@ const (
 
 type topic struct {
 	id         string
+	deleting   string // by which settings old records are deleted
 	partitions []*partition
 }
 
@@ -85,7 +88,8 @@ func NewLog(now func() time.Time) *Log {
 
 // Create makes a topic.
 func (l *Log) Create(name string, partitions int) {
-	t := &topic{id: fmt.Sprintf("id-%s-%d", name, len(l.topics))}
+	t := &topic{id: fmt.Sprintf("id-%s-%d", name, l.made)}
+	l.made++
 	for range partitions {
 		t.partitions = append(t.partitions, &partition{})
 	}
@@ -181,7 +185,7 @@ func (l *Log) Spans(_ context.Context, topics ...string) (map[event.TopicPartiti
 	out := map[event.TopicPartition]event.Span{}
 	for _, name := range topics {
 		t := l.topics[name]
-		if t == nil {
+		if t == nil || l.denied[name] {
 			return nil, fmt.Errorf("topic %s: %w", name, event.ErrTopic)
 		}
 		for i, p := range t.partitions {
@@ -199,7 +203,7 @@ func (l *Log) Spans(_ context.Context, topics ...string) (map[event.TopicPartiti
 func (l *Log) TopicIDs(_ context.Context, topics ...string) (map[string]string, error) {
 	out := map[string]string{}
 	for _, name := range topics {
-		if l.topics[name] == nil {
+		if l.topics[name] == nil || l.denied[name] {
 			return nil, fmt.Errorf("topic %s: %w", name, event.ErrTopic)
 		}
 		out[name] = l.topics[name].id
@@ -214,9 +218,12 @@ func (l *Log) Join(context.Context, string, []string, event.Assignment) (event.M
 
 // Read implements event.Log.
 func (l *Log) Read(_ context.Context, from map[event.TopicPartition]int64) (event.Reader, error) {
-	r := &reader{log: l, at: map[event.TopicPartition]int64{}}
+	r := &reader{log: l, at: map[event.TopicPartition]int64{}, topics: map[string]*topic{}}
 	for tp, at := range from {
 		r.at[tp] = at
+		if r.topics[tp.Topic] = l.topics[tp.Topic]; r.topics[tp.Topic] == nil {
+			return nil, fmt.Errorf("topic %s: %w", tp.Topic, event.ErrTopic)
+		}
 		r.order = append(r.order, tp)
 	}
 	slices.SortFunc(r.order, ComparePartitions)
@@ -224,9 +231,10 @@ func (l *Log) Read(_ context.Context, from map[event.TopicPartition]int64) (even
 }
 
 type reader struct {
-	log   *Log
-	at    map[event.TopicPartition]int64
-	order []event.TopicPartition
+	log    *Log
+	topics map[string]*topic // as they were when it was opened
+	at     map[event.TopicPartition]int64
+	order  []event.TopicPartition
 }
 
 // Poll never waits.
@@ -237,6 +245,9 @@ func (r *reader) Poll(ctx context.Context, most int, wait time.Duration) ([]even
 	var out []event.Record
 	moved := false
 	for _, tp := range r.order {
+		if r.log.topics[tp.Topic] != r.topics[tp.Topic] || r.log.denied[tp.Topic] {
+			return nil, fmt.Errorf("topic %s: %w", tp.Topic, event.ErrTopic)
+		}
 		p := r.log.topics[tp.Topic].partitions[tp.Partition]
 		end := r.log.stable(tp)
 		if r.log.Flaws.ReadUncommitted {

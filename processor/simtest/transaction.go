@@ -81,6 +81,9 @@ func (l *Log) finish(tx *Transaction, outcome Outcome) {
 	}
 	slices.SortFunc(touched, ComparePartitions)
 	for _, tp := range touched {
+		if l.topics[tp.Topic] == nil {
+			continue
+		}
 		l.append(event.Record{Topic: tp.Topic, Partition: tp.Partition, Control: true}, nil)
 	}
 	if outcome == Commit && tx.data && l.Committed != nil {
@@ -124,7 +127,7 @@ func (w *writer) Commit(_ context.Context, records []event.Record, check func() 
 		return nil, err
 	}
 	for i := range records {
-		if l.topics[records[i].Topic] == nil {
+		if l.topics[records[i].Topic] == nil || l.denied[records[i].Topic] {
 			return nil, fmt.Errorf("writing to %s: %w", records[i].Topic, event.ErrTopic)
 		}
 	}
