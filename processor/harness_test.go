@@ -237,7 +237,9 @@ func (h *harness) lose(t testing.TB, what string) {
 	}
 	for _, topic := range h.cfg.inputs() {
 		if what == "intake" || what == "all" {
-			h.remove(t, h.cfg.storeDir("intake", h.cfg.Generation, fmt.Sprintf("%08x", journal.SourceID(topic)), 0))
+			for p := range h.cfg.SourcePartitions[topic] {
+				h.remove(t, h.cfg.storeDir("intake", h.cfg.Generation, fmt.Sprintf("%08x", journal.SourceID(topic)), p))
+			}
 		}
 	}
 	if what == "ledger" || what == "all" {

@@ -19,10 +19,7 @@ func (t *intakeTask) see(in *intake.Input, r *event.Record) {
 	}
 	switch ch.Snapshot {
 	case event.SnapshotRow, event.SnapshotLast:
-		if ch.Committed.IsZero() {
-			at = r.Time.UnixMilli()
-		}
-		t.seeSnapshot(ch.Snapshot == event.SnapshotLast, at)
+		t.seeSnapshot(ch, r)
 	case event.Streamed:
 		if ch.Committed.IsZero() {
 			return
@@ -38,21 +35,23 @@ func (t *intakeTask) see(in *intake.Input, r *event.Record) {
 	}
 }
 
-// seeSnapshot follows a snapshot from its first row to its last. A complete one lifts the hold of a source whose
-// records were lost.
-func (t *intakeTask) seeSnapshot(last bool, at int64) {
-	w := &t.mark
-	if begins := w.Snapshot <= w.SnapshotEnded; begins && (w.Held == journal.SourceGap || w.Held == journal.SourceTruncate) {
-		w.Held = journal.SourceNewSnapshot
+// seeSnapshot follows a snapshot from its first row to its last. All its rows of one table carry one source time, by which
+// partitions that are read apart know that they tell of the same one; without such a time it ends, but makes up for nothing.
+func (t *intakeTask) seeSnapshot(ch *event.Change, r *event.Record) {
+	w, at := &t.mark, ch.Committed.UnixMilli()
+	if ch.Committed.IsZero() {
+		at = r.Time.UnixMilli()
 	}
-	w.Snapshot = max(w.Snapshot, at)
+	if at > w.Snapshot {
+		w.Snapshot, w.From = at, r.Offset
+	}
 	if t.src.Kind == intake.Heartbeats {
 		w.Heartbeat = max(w.Heartbeat, at)
 	}
-	if last {
+	if ch.Snapshot == event.SnapshotLast {
 		w.SnapshotEnded = max(w.SnapshotEnded, w.Snapshot)
-		if w.Held == journal.SourceNewSnapshot {
-			w.Held = journal.SourceRuns
+		if !ch.Committed.IsZero() {
+			w.Complete = max(w.Complete, at)
 		}
 	}
 }
@@ -61,7 +60,11 @@ func (t *intakeTask) seeSnapshot(last bool, at int64) {
 // before the truncate.
 func (t *intakeTask) seeTruncate(b *intakeBatch, in *intake.Input) {
 	if t.partitions > 1 {
-		t.mark.Held = journal.SourceTruncate
+		at := in.Change.Committed
+		if at.IsZero() {
+			at = in.Record.Time
+		}
+		t.mark.Lost, t.mark.LostBy = max(t.mark.Lost, at.UnixMilli()), journal.SourceTruncate
 		t.cfg.Logger.Error("source is held: its table was truncated and its topic has several partitions; take a new complete snapshot",
 			"topic", t.tp.Topic, "partition", t.tp.Partition)
 		return

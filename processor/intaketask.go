@@ -97,7 +97,7 @@ func (t *intakeTask) follow(ctx context.Context) error {
 	case t.mark.Next < span.Start || t.mark.Next > span.End:
 		t.cfg.Logger.Error("source is held: records are missing from the topic; take a new complete snapshot",
 			"topic", t.tp.Topic, "partition", t.tp.Partition, "position", t.mark.Next, "start", span.Start, "end", span.End, "first_start", !known)
-		t.mark.Next, t.mark.Held = span.Start, journal.SourceGap
+		t.mark.Next, t.mark.Lost, t.mark.LostBy = span.Start, t.cfg.Clock.Real().UnixMilli(), journal.SourceGap
 	case t.mark.Held == journal.SourceRejects && t.cfg.Started.UnixMilli() > t.mark.HeldAt:
 		t.mark.Held = journal.SourceRuns // started after the stop: an operator's word that the source was mended
 	}
@@ -283,7 +283,7 @@ func (t *intakeTask) watermarkDue(real time.Time) bool {
 	}
 	every := t.cfg.Limits.WatermarkIdle
 	switch {
-	case t.urgent() || t.marked.Held != t.mark.Held:
+	case t.urgent() || t.marked.Held != t.mark.Held || t.marked.Lost != t.mark.Lost || t.marked.Complete != t.mark.Complete:
 		every = t.cfg.Limits.WatermarkBusy
 	case t.loading:
 		every = t.cfg.Limits.WatermarkLoad

@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -254,20 +255,15 @@ func (e *Engine) usable() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, h := range e.watch {
-		if why := h.unusable(); why != "" {
+		h.mu.Lock()
+		why := ""
+		for i := range e.cfg.Sources {
+			why = cmp.Or(why, incomplete(h.marks, e.cfg.Sources[i].Topic))
+		}
+		h.mu.Unlock()
+		if why != "" {
 			return refuse("generation %d is not made live: %s; mend it and rebuild again (with another mapping under a higher state.generation)", e.cfg.Generation, why)
 		}
 	}
 	return nil
-}
-
-func (h *handle) unusable() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for tp, m := range h.marks {
-		if m.Held != journal.SourceRuns {
-			return fmt.Sprintf("%s/%d: %s", tp.Topic, tp.Partition, m.Held)
-		}
-	}
-	return ""
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"lejarat/processor/event"
-	"lejarat/processor/journal"
 	"lejarat/processor/watch"
 )
 
@@ -251,13 +250,13 @@ func (t *watchTask) blocked() (reason, detail string) {
 
 // behind says why a source counts as behind (SPEC 2.1), judged over all its partitions.
 func (t *watchTask) behind(s *Source, now time.Time) string {
+	if detail := incomplete(t.marks, s.Topic); detail != "" {
+		return detail
+	}
 	var snapshot, ended, delayed, heartbeat int64
 	for tp, m := range t.marks {
 		switch tp.Topic {
 		case s.Topic:
-			if m.Held != journal.SourceRuns {
-				return fmt.Sprintf("%s/%d: %s", tp.Topic, tp.Partition, m.Held)
-			}
 			snapshot, ended, delayed = max(snapshot, m.Snapshot), max(ended, m.SnapshotEnded), max(delayed, m.Delayed)
 		case s.Heartbeat:
 			heartbeat = max(heartbeat, m.Heartbeat)

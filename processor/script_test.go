@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -42,6 +43,11 @@ func (h *harness) command(t testing.TB, d *datadriven.TestData) {
 		h.rebuild(t, d.HasArg("aborted"))
 	case "stop":
 		h.stop(t)
+	case "sweep":
+		h.stop(t)
+		h.sweep(t, SweepOptions{DryRun: d.HasArg("dry"), Force: d.HasArg("force")})
+	case "purge":
+		h.purge(t, d.CmdArgs[0].Key)
 	case "compact":
 		h.log.Compact(d.CmdArgs[0].Key)
 	case "restart":
@@ -104,6 +110,31 @@ func (h *harness) command(t testing.TB, d *datadriven.TestData) {
 	default:
 		t.Fatalf("unknown command %s", d.Cmd)
 	}
+}
+
+// sweep is `lejarat sweep` of the documents.
+func (h *harness) sweep(t testing.TB, o SweepOptions) {
+	out, err := Sweep(context.Background(), h.cfg, documentTopic, o, func(string, *Progress) {})
+	if err != nil {
+		fmt.Fprintf(&h.out, "refused: %v\n", err)
+		return
+	}
+	fmt.Fprintf(&h.out, "%d rows, %d missing, %d retired\n", out.Rows, out.Missing, out.Retired)
+}
+
+// purge deletes all records of a partition, TOPIC/NUMBER.
+func (h *harness) purge(t testing.TB, where string) {
+	at := strings.LastIndex(where, "/")
+	partition, err := strconv.Atoi(where[at+1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	tp := event.TopicPartition{Topic: where[:at], Partition: int32(partition)}
+	spans, err := h.log.Spans(context.Background(), tp.Topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.log.Purge(tp, spans[tp].End)
 }
 
 // moveClock takes 2026-02-28T06:00 and lets every six o'clock on the way pass, unless it is asked to jump (a leading !).
@@ -188,7 +219,8 @@ func (h *harness) record(t testing.TB, line string) {
 	for _, c := range testColumns(kind) {
 		value = append(value, testValue(c.Name, args))
 	}
-	r := event.Record{Topic: topic, Key: []byte(row), Value: []byte(strings.Join(value, "\x1f")), Time: ts.Add(delay)}
+	partition, _ := strconv.Atoi(args["partition"]) // none is 0
+	r := event.Record{Topic: topic, Partition: int32(partition), Key: []byte(row), Value: []byte(strings.Join(value, "\x1f")), Time: ts.Add(delay)}
 	if old, ok := args["oldkey"]; ok {
 		r.Headers = []event.Header{{Key: "__debezium.oldkey", Value: []byte(old)}}
 	}

@@ -40,6 +40,9 @@ func (h *harness) configure(t testing.TB, d *datadriven.TestData) {
 			w.SpreadDays, _ = strconv.Atoi(v)
 		case k == "max_run":
 			h.cfg.MaxRun, _ = strconv.Atoi(v)
+		case k == "document_partitions":
+			n, _ := strconv.Atoi(v)
+			h.log.Create(documentTopic, n)
 		case k == "generation":
 			h.cfg.Generation, _ = strconv.Atoi(v)
 		case k == "live_from":

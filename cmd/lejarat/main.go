@@ -80,7 +80,7 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().BoolVar(&o.json, "json", false, "print results as JSON")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(runCommand(o), mailCommand(o), demoCommand(o), topicsCommand(o), generateCommand(o), checkCommand(o),
-		configCommand(o), rebuildCommand(o), fuseCommand(o, processor.CommandRelease), fuseCommand(o, processor.CommandSkip),
+		configCommand(o), rebuildCommand(o), sweepCommand(o), fuseCommand(o, processor.CommandRelease), fuseCommand(o, processor.CommandSkip),
 		explainCommand(o))
 	root.CompletionOptions.HiddenDefaultCmd = true
 	wrongUse(root)

@@ -3,6 +3,7 @@ package journal
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -66,11 +67,32 @@ func TestWatermarksReadBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := func(label string) int64 { return rapid.Int64().Draw(t, label) }
 		w := Watermark{Next: n("next"), Snapshot: n("snapshot"), SnapshotEnded: n("ended"), Committed: n("committed"), Heartbeat: n("heartbeat"),
-			Delayed: n("delayed"), Held: SourceHold(rapid.Byte().Draw(t, "held"))}
+			Delayed: n("delayed"), Held: SourceHold(rapid.Byte().Draw(t, "held")), HeldAt: n("held at"), Complete: n("complete"),
+			From: n("from"), Lost: n("lost"), Swept: n("swept"), LostBy: SourceHold(rapid.Byte().Draw(t, "lost by"))}
 		if got, err := DecodeWatermark(w.Encode()); err != nil || got != w {
 			t.Fatalf("%v: %s", err, gocmp.Diff(w, got))
 		}
 	})
+}
+
+// TestOldWatermarks: those of a journal that an earlier version wrote end after the hold.
+func TestOldWatermarks(t *testing.T) {
+	old := func(held SourceHold) []byte {
+		b := []byte{valueWatermark}
+		for _, v := range []int64{7, 6, 5, 4, 3, 2, 1} {
+			b = binary.AppendVarint(b, v)
+		}
+		return append(b, byte(held))
+	}
+	for held, want := range map[SourceHold]Watermark{
+		SourceRuns: {}, SourceRejects: {Held: SourceRejects}, SourceGap: {Lost: 1, LostBy: SourceGap},
+		SourceTruncate: {Lost: 1, LostBy: SourceTruncate}, sourceNewSnapshot: {Lost: 1, LostBy: SourceGap},
+	} {
+		want.Next, want.Snapshot, want.SnapshotEnded, want.Committed, want.Heartbeat, want.Delayed, want.HeldAt = 7, 6, 5, 4, 3, 2, 1
+		if got, err := DecodeWatermark(old(held)); err != nil || got != want {
+			t.Errorf("%d: %v: %s", held, err, gocmp.Diff(want, got))
+		}
+	}
 }
 
 func genKey(t *rapid.T, label string) RowKey {
