@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // TopicSpec is a topic as it should be.
@@ -37,7 +38,8 @@ func (d Difference) String() string {
 // leaderWait is how long making topics waits until every partition has a leader: a producer that is there earlier hangs.
 const leaderWait = 30 * time.Second
 
-// CreateTopics makes the topics that are missing, leaves the others alone, and returns when every partition has a leader.
+// CreateTopics makes the topics that are missing, leaves the others alone, and returns when every broker knows the leader
+// of every partition.
 func (c *Client) CreateTopics(ctx context.Context, specs []TopicSpec) (created []string, err error) {
 	for _, s := range specs {
 		configs := make(map[string]*string, len(s.Configs))
@@ -73,14 +75,37 @@ func (c *Client) awaitLeaders(ctx context.Context, specs []TopicSpec) error {
 	return nil
 }
 
-// led says whether every partition of the topic has a leader.
+// led says whether every broker knows a leader of every partition of the topic. Brokers learn of a topic one after the
+// other, and whoever asks next may ask any of them.
 func (c *Client) led(ctx context.Context, topic string) bool {
-	meta, err := c.adm.Metadata(ctx, topic)
-	if err != nil || meta.Topics[topic].Err != nil || len(meta.Topics[topic].Partitions) == 0 {
+	brokers, err := c.adm.ListBrokers(ctx)
+	if err != nil {
 		return false
 	}
-	for _, p := range meta.Topics[topic].Partitions {
-		if p.Err != nil || p.Leader < 0 {
+	for _, id := range brokers.NodeIDs() {
+		if !c.ledAt(ctx, id, topic) {
+			return false
+		}
+	}
+	return len(brokers) > 0
+}
+
+// ledAt says what one broker knows.
+func (c *Client) ledAt(ctx context.Context, broker int32, topic string) bool {
+	req := kmsg.NewPtrMetadataRequest()
+	ask := kmsg.NewMetadataRequestTopic()
+	ask.Topic = kmsg.StringPtr(topic)
+	req.Topics = []kmsg.MetadataRequestTopic{ask}
+	answer, err := c.base.Broker(int(broker)).RetriableRequest(ctx, req)
+	if err != nil {
+		return false
+	}
+	topics := answer.(*kmsg.MetadataResponse).Topics
+	if len(topics) != 1 || topics[0].ErrorCode != 0 || len(topics[0].Partitions) == 0 {
+		return false
+	}
+	for _, p := range topics[0].Partitions {
+		if p.ErrorCode != 0 || p.Leader < 0 {
 			return false
 		}
 	}
