@@ -71,7 +71,7 @@ func (l *Ledger) open(ctx context.Context) error {
 		l.positions[tp] = at
 		l.progress.expect(span.End - at)
 	}
-	if err := l.checkSpans(spans); err != nil {
+	if err := l.checkSpans(spans, l.positions); err != nil {
 		return err
 	}
 	l.ends = spans

@@ -155,6 +155,7 @@ func (t *watchTask) barrier(ctx context.Context) error {
 	if tp, ok := t.lagging(); ok {
 		return t.lags(ctx, tp)
 	}
+	stood := t.ledger.stands()
 	decided, err := t.cfg.Log.Spans(ctx, t.cfg.notifications(), t.cfg.runs())
 	if err == nil {
 		err = t.cfg.sameTopics(ctx, t.run.ends)
@@ -162,7 +163,7 @@ func (t *watchTask) barrier(ctx context.Context) error {
 	if err != nil {
 		return t.withoutTopic(ctx, err)
 	}
-	if err := t.ledger.checkSpans(decided); err != nil {
+	if err := t.ledger.checkSpans(decided, stood); err != nil {
 		return err
 	}
 	t.run.decided, t.run.phase = decided, phaseLedger

@@ -117,13 +117,19 @@ func (t *watchTask) withoutTopic(ctx context.Context, err error) error {
 	return t.held(ctx, HeldTopic, detail, detail)
 }
 
-// checkSpans refuses notifications whose beginning is gone, or which end before where this ledger stands: compaction moves
-// neither, only a purge, retention or another topic of the name does.
-func (l *Ledger) checkSpans(spans map[event.TopicPartition]event.Span) error {
+// stands is how far the ledger has read.
+func (l *Ledger) stands() map[event.TopicPartition]int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return maps.Clone(l.positions)
+}
+
+// checkSpans refuses notifications whose beginning is gone, or which end before where this ledger stood: compaction moves
+// neither, only a purge, retention or another topic of the name does. Where it stood must be asked before the spans are
+// taken: another partition's owner writes on, and the ledger may have read beyond spans that are a moment old.
+func (l *Ledger) checkSpans(spans map[event.TopicPartition]event.Span, stood map[event.TopicPartition]int64) error {
 	for tp, span := range spans {
-		if at := l.positions[tp]; tp.Topic == l.cfg.notifications() && (at > span.End || span.Start > 0) {
+		if at := stood[tp]; tp.Topic == l.cfg.notifications() && (at > span.End || span.Start > 0) {
 			return refuse("%s/%d holds offsets %d to %d, the ledger stands at %d: records were deleted from the topic, or it was made anew; "+
 				"without them people would be mailed again: restore the topic, and check its cleanup.policy (lejarat topics verify)",
 				tp.Topic, tp.Partition, span.Start, span.End, at)

@@ -149,3 +149,46 @@ func TestDeletingPolicyIsRefusedAtStart(t *testing.T) {
 		t.Errorf("started: %q", got)
 	}
 }
+
+// slowSpans answers with spans that are a moment old: meanwhile something else happens.
+type slowSpans struct {
+	event.Log
+	meanwhile func(topics []string)
+}
+
+func (s *slowSpans) Spans(ctx context.Context, topics ...string) (map[event.TopicPartition]event.Span, error) {
+	spans, err := s.Log.Spans(ctx, topics...)
+	s.meanwhile(topics)
+	return spans, err
+}
+
+// TestLedgerReadsOnWhileTheRunLooks: another owner commits a notice, and this ledger reads it, just after the run asked how
+// far notifications goes. That is no topic that was made anew.
+func TestLedgerReadsOnWhileTheRunLooks(t *testing.T) {
+	h := owing(t)
+	h.six(t)
+	if err := h.stepWatch(); err != nil {
+		t.Fatal(err)
+	}
+	notices := h.log.Records("lejarat.notifications")
+	if len(notices) != 1 {
+		t.Fatalf("%d notices", len(notices))
+	}
+	met := 0
+	h.cfg.Log = &slowSpans{h.log, func(topics []string) {
+		if topics[0] == "lejarat.notifications" {
+			met++
+			h.log.Append(notices[0])
+			if err := h.ledger.step(context.Background(), 0); err != nil {
+				t.Error(err)
+			}
+		}
+	}}
+	h.clock.set(mustDate(t, "2026-03-01").At(6, 0, h.zone))
+	if err := h.stepWatch(); err != nil {
+		t.Errorf("the run of the next day: %v", err)
+	}
+	if met == 0 {
+		t.Error("no run has looked: this shows nothing")
+	}
+}
