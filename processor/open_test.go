@@ -1,0 +1,48 @@
+package processor
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestStateTooOld: what a store missed while it lay still may be gone from the topics (tombstones are, after a while), so
+// a store that has not advanced for too long is made anew. The ledger's topic keeps everything: the ledger is kept.
+func TestStateTooOld(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		asleep time.Duration
+		anew   bool
+	}{
+		{"young enough", 15*24*time.Hour - time.Minute, false},
+		{"too old", 15*24*time.Hour + time.Minute, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := newHarness(t)
+			h.begin(t)
+			h.play(t, "2026-02-28T12:00", "registration r1 holder=anna email=anna@example.hu since=2020-01-01",
+				"document 1 type=passport expires=2026-08-31 issued=2016-08-31 holder=anna")
+			h.halt()
+			h.clock.real = h.clock.real.Add(c.asleep)
+			var log bytes.Buffer
+			h.cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			h.out.Reset()
+			h.start(t)
+			for _, store := range []string{"watch-1-0", "watch-1-1", "intake-1-"} {
+				if got := strings.Contains(log.String(), "state store too old to continue, rebuilding it\" dir=state/"+store); got != c.anew {
+					t.Errorf("%s made anew: %v, want %v\n%s", store, got, c.anew, log.String())
+				}
+			}
+			if strings.Contains(log.String(), "ledger") {
+				t.Errorf("the ledger is not what gets old:\n%s", log.String())
+			}
+			// Nothing twice, and what comes due later is still known, whether the stores were kept or restored.
+			got := h.out.String() + h.play(t, "2026-07-31T12:00")
+			if want := "emitted r1 passport 1 P1M"; strings.Contains(got, "P6M") || strings.Count(got, want) != 1 {
+				t.Errorf("want %q once and nothing again, got\n%s", want, got)
+			}
+		})
+	}
+}
