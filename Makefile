@@ -53,10 +53,11 @@ integration: ## a row changed in PostgreSQL becomes a mail in Postfix: the real 
 	LEJARAT_TEST_BROKERS=$$STACK_KAFKA go test -count=1 -timeout 10m ./connectors/kafka/... || status=1; \
 	deploy/stack/stop; exit $$status
 
-chaos: ## two instances on a real broker, killed, frozen and restarted while runs are due (SEED=7)
-	deploy/stack/start kafka
-	status=0; LEJARAT_CHAOS_SEED=$(SEED) go test -tags integration -count=1 -timeout 10m -v -run TestChaos ./deploy/integration/ || status=1; \
-	deploy/stack/stop; exit $$status
+chaos: ## 10 minutes of three instances on three brokers: killed, frozen, restarted, robbed of their state (SEED=7)
+	deploy/stack/start --brokers 3 kafka
+	status=0; LEJARAT_CHAOS_SEED=$(SEED) LEJARAT_CHAOS_INSTANCES=3 LEJARAT_CHAOS_DAYS=30 LEJARAT_CHAOS_RATE=300 LEJARAT_CHAOS_CHUNK=16 \
+	LEJARAT_CHAOS_GONE=70 go test -tags integration -count=1 -timeout 25m -v -run '^(TestChaos|TestBrokerGone)$$' ./deploy/integration/ || status=1; \
+	deploy/stack/stop --clean kafka; exit $$status
 
 fuzz: ## every decoder, FUZZTIME each
 	@go list ./... | while read p; do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \

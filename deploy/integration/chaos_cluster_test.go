@@ -4,9 +4,7 @@ package integration
 
 import (
 	"fmt"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -21,14 +19,15 @@ import (
 // chaosTopics is how the names of all topics of this test begin.
 const chaosTopics = "lejarat-chaos-"
 
-// cluster is two instances of the service on one virtual clock.
+// cluster is a few instances of the service on one virtual clock.
 type cluster struct {
 	*service      // what they share: binary, keys, references
-	static   bool // the instances have names in their groups
+	static   bool // the instances' names in their groups are configured, not kept beside their state
 	members  []*instance
 	day      time.Duration // real time of a virtual day
 	from     time.Time     // what the clock showed at anchor
 	anchor   time.Time
+	sight    *sight
 }
 
 // instance is one `lejarat run`, with a configuration and a state directory of its own.
@@ -37,15 +36,25 @@ type instance struct {
 	name  string
 	clock []string
 	p     *process // nil while stopped
+	log   string   // of the process that runs, or ran last
+	sight *sight
+	ended string // how it ended last: clean, killed
+	lost  bool   // some of its state was deleted since it ran
 }
 
-// openKafkaStack finds the broker, which is all that is needed of the stack.
+// openKafkaStack finds the brokers, which are all that is needed of the stack.
 func openKafkaStack(t *testing.T) *stack {
 	t.Helper()
-	s := &stack{t: t}
+	return openKafkaStackIn(t, nil)
+}
+
+// openKafkaStackIn finds the brokers of a stack with settings of its own.
+func openKafkaStackIn(t *testing.T, env []string) *stack {
+	t.Helper()
+	s := &stack{t: t, env: env}
 	s.kafka = strings.TrimSpace(s.output("bash", "-c", `eval "$(../stack/env)" && echo "$STACK_KAFKA"`))
-	if out, err := exec.CommandContext(t.Context(), "../stack/status", "kafka").CombinedOutput(); err != nil {
-		t.Fatalf("the broker does not run; start it with deploy/stack/start kafka\n%s", out)
+	if out, err := s.command(nil, "../stack/status", "kafka"); err != nil {
+		t.Fatalf("the broker does not run; start it with deploy/stack/start kafka: %v\n%s", err, out)
 	}
 	var err error
 	if s.k, err = kafka.Open(t.Context(), kafka.Options{Brokers: strings.Split(s.kafka, ","), ClientID: "chaos"}); err != nil {
@@ -57,12 +66,13 @@ func openKafkaStack(t *testing.T) *stack {
 
 // chaosConfig: small transactions, so that a run lasts and is mostly in one; sessions that end soon.
 const chaosConfig = `
-kafka: {brokers: [%q], topic_prefix: %q, %s session_timeout: 6s, transaction_timeout: 10s, journal_partitions: %d}
+kafka: {brokers: ["%s"], topic_prefix: %q, %s session_timeout: 6s, transaction_timeout: 10s, journal_partitions: %d}
 state: {dir: %q}
 identity: {key_file: %q, reference_key_file: %q}
 http: {listen: "127.0.0.1:0"}
 log: {format: json}
 fuse: {max_run: 1000000}
+calendar: {live_from: %s}
 sources:
   - topic: %q
     name: okmany.public.document
@@ -88,20 +98,19 @@ sources:
 mail:
   from: "Okmányértesítő <ertesites@example.hu>"
   relay: {address: "127.0.0.1:25", tls: none}
-limits: {chunk_notices: 4}
+limits: {chunk_notices: %d}
 `
 
-// newCluster builds the binary, makes the keys, and removes the topics of former tests.
-func newCluster(s *stack, prefix string, seed uint64) *cluster {
+// newCluster builds the binary and makes the keys.
+func newCluster(s *stack, prefix string) *cluster {
 	s.t.Helper()
 	dir := s.t.TempDir()
 	v := &service{stack: s, dir: dir, binary: filepath.Join(dir, "lejarat"), prefix: prefix + "."}
-	c := &cluster{service: v, static: seed%2 == 0}
+	c := &cluster{service: v, sight: newSight(s.t)}
 	var err error
 	if v.zone, err = time.LoadLocation("Europe/Budapest"); err != nil {
 		s.t.Fatal(err)
 	}
-	s.output("../stack/kafka", "topics", "--delete", "--if-exists", "--topic", chaosTopics+`.*`)
 	s.output("go", "build", "-o", v.binary, "lejarat/cmd/lejarat")
 	v.key("identity.key")
 	if v.refs, err = identity.NewKey(v.key("reference.key")); err != nil {
@@ -110,10 +119,11 @@ func newCluster(s *stack, prefix string, seed uint64) *cluster {
 	return c
 }
 
-// configure writes the instances' configurations and makes the topics.
-func (c *cluster) configure(sources []string) {
+// configure writes the instances' configurations and makes the topics. A run decides chunk notices in a transaction.
+func (c *cluster) configure(sources []string, instances, chunk int) {
 	c.t.Helper()
-	for _, name := range []string{"a", "b"} {
+	for i := range instances {
+		name := string(rune('a' + i))
 		own := *c.service
 		own.dir = filepath.Join(c.dir, name)
 		own.config = filepath.Join(own.dir, "lejarat.yaml")
@@ -124,12 +134,12 @@ func (c *cluster) configure(sources []string) {
 		if c.static {
 			id = "instance_id: " + name + ","
 		}
-		text := fmt.Sprintf(chaosConfig, c.kafka, c.prefix, id, journalPartitions, own.state(), filepath.Join(c.dir, "identity.key"),
-			filepath.Join(c.dir, "reference.key"), sources[0], sources[1])
+		text := fmt.Sprintf(chaosConfig, strings.ReplaceAll(c.kafka, ",", `", "`), c.prefix, id, journalPartitions, own.state(),
+			filepath.Join(c.dir, "identity.key"), filepath.Join(c.dir, "reference.key"), chaosStart, sources[0], sources[1], chunk)
 		if err := os.WriteFile(own.config, []byte(text), 0o600); err != nil {
 			c.t.Fatal(err)
 		}
-		c.members = append(c.members, &instance{service: &own, name: name})
+		c.members = append(c.members, &instance{service: &own, name: name, sight: c.sight, lost: true})
 	}
 	c.t.Cleanup(func() {
 		for _, m := range c.members {
@@ -139,12 +149,17 @@ func (c *cluster) configure(sources []string) {
 	c.members[0].run("topics", "create")
 }
 
-// begin starts the clock shortly after midnight, and both instances.
-func (c *cluster) begin(day event.Date) {
-	c.from, c.anchor = day.At(0, 5, c.zone), time.Now()
+// begin sets the clock: it will show from at the given time.
+func (c *cluster) begin(from, anchor time.Time) {
+	c.from, c.anchor = from, anchor
 	for _, m := range c.members {
 		m.clock = []string{"run", "--clock", fmt.Sprintf("%s@%.3f", c.from.Format(time.RFC3339), float64(c.anchor.UnixMilli())/1000),
 			"--clock-rate", fmt.Sprint(c.rate())}
+	}
+}
+
+func (c *cluster) upAll() {
+	for _, m := range c.members {
 		m.up()
 	}
 }
@@ -162,23 +177,49 @@ func (c *cluster) until(at time.Time) time.Duration {
 
 func (c *cluster) stopAll() {
 	for _, m := range c.members {
-		m.down()
+		if m.p != nil {
+			m.down()
+		}
 	}
 }
 
-func (m *instance) up() { m.p = m.service.start(m.clock...) }
+func (m *instance) up() {
+	m.p = m.service.start(m.clock...)
+	m.log = m.p.log
+	m.sight.follow(m)
+	m.lost = false
+}
 
 // down is SIGTERM, and waits for the end.
 func (m *instance) down() {
-	if m.p != nil {
-		m.service.stop(m.p)
-	}
-	m.p = nil
+	m.service.stop(m.p)
+	m.over("clean stop")
 }
 
 func (m *instance) kill() {
 	m.p.kill()
-	m.p = nil
+	m.over("kill -9")
+}
+
+func (m *instance) over(how string) {
+	m.p, m.ended = nil, how
+}
+
+// lose deletes state of a stopped instance: all of it, or the stores whose names begin so.
+func (m *instance) lose(stores string) {
+	m.lost = true
+	if stores == "all" {
+		stores = ""
+	}
+	dirs, err := filepath.Glob(filepath.Join(m.state(), stores+"*"))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, dir := range dirs {
+		if err := os.RemoveAll(dir); err != nil {
+			m.t.Fatal(err)
+		}
+	}
 }
 
 func (m *instance) signal(s syscall.Signal) {
@@ -189,46 +230,52 @@ func (m *instance) signal(s syscall.Signal) {
 
 // ready says whether the instance answers that it is.
 func (m *instance) ready() bool {
-	address := m.p.listening()
-	if address == "" {
-		return false
-	}
-	resp, err := http.Get("http://" + address + "/readyz")
-	if err != nil {
-		return false
-	}
-	resp.Body.Close()
-	return resp.StatusCode == http.StatusOK
+	r, ok := m.p.readiness()
+	return ok && r.Ready
 }
 
 func (m *instance) awaitReady() {
 	m.t.Helper()
-	await(m.t, 30*time.Second, "instance "+m.name, func() (bool, string) { return m.ready(), "not ready\n" + tailOf(m.p.log, 5) })
-}
-
-// joined waits until both instances are ready and one of them has taken in all that is in each topic.
-func (c *cluster) joined(topics []string) {
-	c.t.Helper()
-	c.awaitReady()
-	spans, err := c.k.Spans(c.t.Context(), topics...)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	for tp, span := range spans {
-		await(c.t, c.day, "joining "+tp.Topic, func() (bool, string) {
-			have := 0
-			for _, m := range c.members {
-				have = max(have, sum(m.p.metrics(c.t), "lejarat_source_position", `topic="`+tp.Topic+`"`))
-			}
-			return have >= int(span.End), fmt.Sprintf("%d of %d", have, span.End)
-		})
-	}
-	time.Sleep(300 * time.Millisecond) // taken in, and now also committed
+	await(m.t, time.Minute, "instance "+m.name, func() (bool, string) { return m.ready(), "not ready\n" + tailOf(m.log, 5) })
 }
 
 func (c *cluster) awaitReady() {
 	c.t.Helper()
 	for _, m := range c.members {
-		m.awaitReady()
+		if m.p != nil {
+			m.awaitReady()
+		}
 	}
+}
+
+// joined waits until some instance has taken in all that is in each topic.
+func (c *cluster) joined(topics []string) {
+	c.t.Helper()
+	spans := c.spans(topics...)
+	for tp, span := range spans {
+		await(c.t, time.Minute, "joining "+tp.Topic, func() (bool, string) {
+			have := int64(0)
+			for _, m := range c.members {
+				if m.p == nil {
+					continue
+				}
+				if r, ok := m.p.readiness(); ok {
+					have = max(have, r.position(fmt.Sprintf("intake/%s/%d", tp.Topic, tp.Partition)))
+				}
+			}
+			return have >= span.End, fmt.Sprintf("%d of %d", have, span.End)
+		})
+	}
+	time.Sleep(300 * time.Millisecond) // taken in, and now also committed
+}
+
+// spans asks until the brokers answer: one of them may be gone.
+func (s *stack) spans(topics ...string) (spans map[event.TopicPartition]event.Span) {
+	s.t.Helper()
+	await(s.t, time.Minute, "offsets", func() (bool, string) {
+		var err error
+		spans, err = s.k.Spans(s.t.Context(), topics...)
+		return err == nil, fmt.Sprint(err)
+	})
+	return spans
 }

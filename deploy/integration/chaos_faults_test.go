@@ -4,9 +4,12 @@ package integration
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
 
 	"lejarat/processor/event"
 )
@@ -22,17 +25,27 @@ var faults = []fault{
 	{"kill", nil, (*chaos).killedDay},
 	{"freeze", nil, (*chaos).frozenDay},
 	{"rolling restart", nil, (*chaos).rollingDay},
-	{"both down", (*chaos).bothDown, (*chaos).bothUp},
+	{"all down", (*chaos).allDown, (*chaos).allUp},
+}
+
+// brokerFaults are for a cluster that can do without one of its brokers.
+var brokerFaults = []fault{
+	{"broker killed", nil, func(x *chaos, day event.Date) { x.brokerDay(day, true) }},
+	{"broker restarted", nil, func(x *chaos, day event.Date) { x.brokerDay(day, false) }},
 }
 
 // schedule shuffles the faults again and again.
 func (x *chaos) schedule(days int) (plan []fault) {
+	all := faults
+	if x.b.n >= 3 {
+		all = append(slices.Clone(all), brokerFaults...)
+	}
 	for len(plan) < days {
-		for _, i := range x.dice.Perm(len(faults)) {
-			plan = append(plan, faults[i])
+		for _, i := range x.dice.Perm(len(all)) {
+			plan = append(plan, all[i])
 		}
 	}
-	x.t.Logf("static members: %v; days: %v", x.c.static, names(plan[:days]))
+	x.t.Logf("names from the configuration: %v; days: %v", x.c.static, names(plan[:days]))
 	return plan[:days]
 }
 
@@ -43,10 +56,11 @@ func names(plan []fault) (all []string) {
 	return all
 }
 
-// pick returns the two instances in random order.
-func (x *chaos) pick() (first, second *instance) {
-	i := x.dice.IntN(2)
-	return x.c.members[i], x.c.members[1-i]
+// pick returns the instances in random order.
+func (x *chaos) pick() []*instance {
+	all := slices.Clone(x.c.members)
+	x.dice.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all
 }
 
 // midway waits until the run has decided about a part of what it owes, at most.
@@ -55,7 +69,7 @@ func (x *chaos) midway(day event.Date, share float64) {
 	want := int(share * x.dice.Float64() * float64(x.owedNow))
 	x.sleepUntil(day.At(6, 0, x.c.zone))
 	known := 0
-	await(x.t, x.c.day, "the run of "+day.String(), func() (bool, string) {
+	await(x.t, min(x.c.day, 2*time.Minute), "the run of "+day.String(), func() (bool, string) {
 		for deadline := time.Now().Add(pollEvery); time.Now().Before(deadline); {
 			x.j.notifications.poll(2 * time.Millisecond)
 			if known = x.decided(day); known > want {
@@ -64,6 +78,7 @@ func (x *chaos) midway(day event.Date, share float64) {
 		}
 		return x.complete(day), "nothing"
 	})
+	x.faults++
 	if !x.complete(day) {
 		x.hits++
 	}
@@ -72,27 +87,27 @@ func (x *chaos) midway(day event.Date, share float64) {
 
 func (x *chaos) sleepUntil(at time.Time) { time.Sleep(x.c.until(at)) }
 
-// lose deletes the state directory of a stopped instance.
-func (x *chaos) lose(m *instance) {
-	x.note("%s: the state directory is deleted", m.name)
-	if err := os.RemoveAll(m.state()); err != nil {
-		x.t.Fatal(err)
-	}
+// lose deletes some of the state of a stopped instance, or all of it.
+func (x *chaos) lose(m *instance) (what string) {
+	what = []string{"all", "watch", "intake", "ledger"}[x.dice.IntN(4)]
+	x.note("%s: its state is deleted: %s", m.name, what)
+	m.lose(what)
+	return what
 }
 
-// killedDay kills an instance in the middle of the run, and maybe deletes its state, and starts it again. Where members
-// are static, so that no session must end first, the other one has its turn then.
+// killedDay kills an instance in the middle of the run, and maybe deletes its state, and starts it again. Where it comes
+// back under its name, so that no session must end first, another one has its turn then.
 func (x *chaos) killedDay(day event.Date) {
-	first, second := x.pick()
-	for i, m := range []*instance{first, second} {
-		if i == 1 && !x.c.static {
+	nameless := false
+	for _, m := range x.pick()[:2] {
+		if nameless {
 			return
 		}
 		x.midway(day, 0.5)
 		m.kill()
 		x.note("%s: kill -9", m.name)
 		if x.dice.IntN(2) == 0 {
-			x.lose(m)
+			nameless = x.lose(m) == "all" && !x.c.static
 		}
 		time.Sleep(time.Duration(x.dice.IntN(500)) * time.Millisecond)
 		m.up()
@@ -108,14 +123,14 @@ const sessionOver = 6500 * time.Millisecond
 func (x *chaos) frozenDay(day event.Date) {
 	x.t.Helper()
 	x.c.awaitReady()
-	zombie, _ := x.pick()
-	open := false
+	zombie := x.pick()[0]
+	ids, open := x.watchIDs(zombie), false
 	if x.dice.IntN(4) == 0 {
 		x.sleepUntil(day.At(5, 50, x.c.zone))
 		zombie.signal(syscall.SIGSTOP)
 	} else {
 		x.midway(day, 0.3)
-		open = x.freezeWithin(zombie)
+		_, open = x.freezeWithin(zombie, ids)
 	}
 	began := time.Now()
 	x.note("%s: SIGSTOP, with an open transaction: %v", zombie.name, open)
@@ -132,44 +147,41 @@ func (x *chaos) frozenDay(day event.Date) {
 	x.note("%s: complained %d times after it woke\n%s", zombie.name, len(x.complaints(zombie))-said, strings.Join(x.complaints(zombie)[said:], "\n"))
 }
 
-// freezeWithin freezes an instance, if it can be met there, between the first record of a transaction and its end: then
-// notifications does not get on for readers although records are there.
-func (x *chaos) freezeWithin(m *instance) (open bool) {
-	stuck := func() map[event.TopicPartition]int64 {
-		at := map[event.TopicPartition]int64{}
-		for tp, span := range x.j.notifications.spans() {
-			if position := x.j.notifications.reader.Position(tp); position < span.End {
-				at[tp] = position
-			}
-		}
-		return at
-	}
-	for range 15 {
-		for until := time.Now().Add(100 * time.Millisecond); len(stuck()) == 0 && time.Now().Before(until); {
-			x.j.notifications.poll(time.Millisecond)
-		}
+// freezeWithin freezes an instance, if it can be met there, within an open transaction of one of the ids.
+func (x *chaos) freezeWithin(m *instance, ids []string) (open kadm.DescribedTransaction, met bool) {
+	for range 100 {
 		m.signal(syscall.SIGSTOP)
-		for until := time.Now().Add(60 * time.Millisecond); time.Now().Before(until); {
-			x.j.notifications.poll(5 * time.Millisecond)
-		}
-		before := stuck()
-		for until := time.Now().Add(150 * time.Millisecond); time.Now().Before(until); {
-			x.j.notifications.poll(5 * time.Millisecond)
-		}
-		for tp, position := range stuck() {
-			if was, ok := before[tp]; ok && was == position {
-				return true
+		for _, id := range ids {
+			if x.b.transaction(id).State != "Ongoing" {
+				continue
+			}
+			// What was on its way when it froze has arrived by then.
+			time.Sleep(200 * time.Millisecond)
+			if open = x.b.transaction(id); open.State == "Ongoing" {
+				return open, true
 			}
 		}
 		m.signal(syscall.SIGCONT)
+		time.Sleep(time.Duration(5+x.dice.IntN(30)) * time.Millisecond)
 	}
 	m.signal(syscall.SIGSTOP)
-	return false
+	return open, false
+}
+
+// watchIDs are the transactional ids of the watch tasks that an instance has now.
+func (x *chaos) watchIDs(m *instance) (ids []string) {
+	r, _ := m.p.readiness()
+	for _, t := range r.Detail {
+		if p, ok := strings.CutPrefix(t.Task, "watch/"); ok {
+			ids = append(ids, x.c.prefix+"watch.1."+p)
+		}
+	}
+	return ids
 }
 
 // complaints are the warnings and errors in an instance's log.
 func (x *chaos) complaints(m *instance) (lines []string) {
-	text, err := os.ReadFile(m.p.log)
+	text, err := os.ReadFile(m.log)
 	if err != nil {
 		x.t.Fatal(err)
 	}
@@ -181,14 +193,13 @@ func (x *chaos) complaints(m *instance) (lines []string) {
 	return lines
 }
 
-// rollingDay stops and starts one instance after the other during the run; the first loses its state.
+// rollingDay stops and starts one instance after the other during the run; the first loses some of its state.
 func (x *chaos) rollingDay(day event.Date) {
-	first, second := x.pick()
-	for _, m := range []*instance{first, second} {
+	for i, m := range x.pick() {
 		x.midway(day, 0.5)
 		m.down()
 		x.note("%s: SIGTERM", m.name)
-		if m == first {
+		if i == 0 {
 			x.lose(m)
 		}
 		m.up()
@@ -199,11 +210,11 @@ func (x *chaos) rollingDay(day event.Date) {
 	}
 }
 
-// bothDown and bothUp make a day on which nobody is there at six.
-func (x *chaos) bothDown() {
+// allDown and allUp make a day on which nobody is there at six.
+func (x *chaos) allDown() {
 	hard := x.dice.IntN(2) == 0
-	first, second := x.pick()
-	for _, m := range []*instance{first, second} {
+	all := x.pick()
+	for _, m := range all {
 		if hard {
 			m.kill()
 		} else {
@@ -211,15 +222,15 @@ func (x *chaos) bothDown() {
 		}
 		x.note("%s: down, kill -9: %v", m.name, hard)
 	}
+	x.faults++
 	if x.dice.IntN(2) == 0 {
-		x.lose(first)
+		x.lose(all[0])
 	}
 }
 
-func (x *chaos) bothUp(day event.Date) {
+func (x *chaos) allUp(day event.Date) {
 	x.sleepUntil(day.At(6, 0, x.c.zone).Add(time.Duration(x.dice.IntN(60)) * time.Minute))
-	first, second := x.pick()
-	for _, m := range []*instance{first, second} {
+	for _, m := range x.pick() {
 		m.up()
 		x.note("%s: started", m.name)
 	}

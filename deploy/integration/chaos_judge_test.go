@@ -40,6 +40,9 @@ func (x *chaos) completed(day event.Date) {
 				x.completions()[day.String()], journalPartitions)
 		}
 	}
+	if now := x.c.now(); !now.Before((day + 1).At(6, 0, x.c.zone)) {
+		x.t.Fatalf("inconclusive: the next run is due before that of %s was looked at", day)
+	}
 }
 
 func (x *chaos) sinceRun(day event.Date) time.Duration { return -x.c.until(day.At(6, 0, x.c.zone)) }

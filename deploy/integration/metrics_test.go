@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"lejarat/processor"
 )
 
 // metrics returns what a running `lejarat run` shows at /metrics.
@@ -34,8 +36,43 @@ func (p *process) metrics(t *testing.T) string {
 	return text
 }
 
+// readiness is what /readyz answers.
+type readiness struct {
+	Ready  bool
+	Detail []processor.TaskStatus
+}
+
+// readiness asks once; an instance that is frozen, or not that far yet, gives no answer.
+func (p *process) readiness() (r readiness, ok bool) {
+	address := p.listening()
+	if address == "" {
+		return r, false
+	}
+	resp, err := impatient.Get("http://" + address + "/readyz")
+	if err != nil {
+		return r, false
+	}
+	defer resp.Body.Close()
+	return r, json.NewDecoder(resp.Body).Decode(&r) == nil
+}
+
+var impatient = &http.Client{Timeout: 500 * time.Millisecond}
+
+// position is how far an intake task has read.
+func (r readiness) position(task string) int64 {
+	for _, t := range r.Detail {
+		if t.Task == task {
+			return t.Position
+		}
+	}
+	return 0
+}
+
 // listening finds the address in the log, since the port is any that was free.
 func (p *process) listening() string {
+	if address, ok := p.address.Load().(string); ok {
+		return address
+	}
 	text, err := os.ReadFile(p.log)
 	if err != nil {
 		return ""
@@ -43,6 +80,7 @@ func (p *process) listening() string {
 	for line := range strings.Lines(string(text)) {
 		var entry struct{ Msg, Address string }
 		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "listening" {
+			p.address.Store(entry.Address)
 			return entry.Address
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -175,6 +176,7 @@ func (v *service) send(at time.Time) {
 type process struct {
 	cmd      *exec.Cmd
 	out, log string
+	address  atomic.Value // string, once known
 	ended    chan struct{}
 	err      error // valid once ended is closed
 }

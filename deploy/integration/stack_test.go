@@ -29,8 +29,9 @@ var databases = []string{okmany, ugyfelkapu}
 // stack is the started stack, as deploy/stack/env describes it. The test has it for itself.
 type stack struct {
 	t       *testing.T
-	kafka   string // brokers
-	connect string // URL of Connect's REST interface
+	kafka   string   // brokers
+	env     []string // settings of a stack that is not the default one
+	connect string   // URL of Connect's REST interface
 	smtp    string
 	maildir string
 	logs    string
@@ -75,7 +76,7 @@ func (s *stack) command(env []string, name string, args ...string) (string, erro
 	ctx, cancel := context.WithTimeout(s.t.Context(), commandLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(append(os.Environ(), s.env...), env...)
 	var out, complaint strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	if err := cmd.Run(); err != nil {

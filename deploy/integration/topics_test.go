@@ -37,11 +37,8 @@ func newTail(t *testing.T, k *kafka.Client, topic string) *tail {
 }
 
 func (l *tail) spans() map[event.TopicPartition]event.Span {
-	spans, err := l.k.Spans(l.t.Context(), l.topic)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	return spans
+	s := &stack{t: l.t, k: l.k}
+	return s.spans(l.topic)
 }
 
 // tailLimit bounds the reading of a topic to its end.

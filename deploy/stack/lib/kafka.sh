@@ -79,7 +79,9 @@ broker_launch() {
     java_command log4j2-tools 128m "$BRIEF_JVM" kafka.tools.StorageTool format -t "$KAFKA_CLUSTER_ID" -c "$conf"
     "${JAVA[@]}" >"$LOGS/kafka-format.log" 2>&1 9>&- || fail_with_log kafka-format "failed"
   fi
-  java_command log4j2 "$KAFKA_HEAP" kafka.Kafka "$conf"
+  # The brokers of a cluster share the machine with each other, and come and go.
+  if ((BROKERS == 1)); then java_command log4j2 "$KAFKA_HEAP" kafka.Kafka "$conf"
+  else java_command log4j2 "$KAFKA_HEAP" "$BRIEF_JVM" kafka.Kafka "$conf"; fi
   launch "$name" "${JAVA[@]}"
 }
 
