@@ -62,8 +62,8 @@ func (r *Rebuilt) over(cfg *Config, began time.Time) {
 }
 
 // LiveGeneration is the generation that decides who is told, 0 before the first.
-func LiveGeneration(ctx context.Context, l event.Log, prefix string) (int, error) {
-	cfg := &Config{Log: l, Prefix: prefix, Look: true, Limits: DefaultLimits()}
+func LiveGeneration(ctx context.Context, l event.Log, clk Clock, prefix string) (int, error) {
+	cfg := &Config{Log: l, Clock: clk, Prefix: prefix, Look: true, Limits: DefaultLimits()}
 	r, err := openRuns(ctx, cfg)
 	if err != nil {
 		return 0, fmt.Errorf("%w (lejarat topics create makes lejarat's own topics)", err)

@@ -48,7 +48,7 @@ func dropFormer(cmd *cobra.Command, o *options, dry bool) error {
 		return err
 	}
 	defer k.Close()
-	live, err := processor.LiveGeneration(ctx, k, cfg.Kafka.TopicPrefix)
+	live, err := processor.LiveGeneration(ctx, k, &clock{}, cfg.Kafka.TopicPrefix)
 	if err != nil {
 		return err
 	}

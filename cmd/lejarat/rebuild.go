@@ -91,7 +91,7 @@ func rebuild(ctx context.Context, cfg *config.Config, clk timepiece, sources, as
 
 // readyToRebuild wants a state of affairs in which nobody decides or sends anything, and makes the new journal.
 func readyToRebuild(ctx context.Context, cfg *config.Config, k *kafka.Client, log *slog.Logger) error {
-	live, err := processor.LiveGeneration(ctx, k, cfg.Kafka.TopicPrefix)
+	live, err := processor.LiveGeneration(ctx, k, &clock{}, cfg.Kafka.TopicPrefix)
 	if err != nil {
 		return err
 	}

@@ -93,6 +93,17 @@ func TestNewGenerationTakesOverFromARunningOne(t *testing.T) {
 	if _, err := s.snapshot(ctx); err != nil {
 		t.Fatal(err)
 	}
+	live := func() int {
+		t.Helper()
+		g, err := processor.LiveGeneration(ctx, s.k, s.clock, s.cfg.Kafka.TopicPrefix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
+	if g := live(); g != 1 {
+		t.Errorf("generation %d is live, want the first", g)
+	}
 	s.cfg = s.nextGeneration(t, o)
 	if _, err := s.k.CreateTopics(ctx, kafka.EmbeddedSpecs(topicSpecs(s.cfg))); err != nil {
 		t.Fatal(err)
@@ -113,4 +124,7 @@ func TestNewGenerationTakesOverFromARunningOne(t *testing.T) {
 		t.Error("the former generation still runs")
 	}
 	s.running.Wait()
+	if g := live(); g != 2 {
+		t.Errorf("generation %d is live, want the second", g)
+	}
 }
