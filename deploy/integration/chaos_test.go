@@ -255,7 +255,8 @@ func (x *chaos) some(keys []int64, n int) []int64 {
 	return keys[:min(len(keys), n)]
 }
 
-// corrections bring forward the expiry of documents whose holders are registered, so that much is due on a day.
+// corrections give documents whose holders are registered another expiry, so that much is due on a day: those that would
+// expire long after it, and those that have expired.
 func (x *chaos) corrections(at time.Time, due event.Date, n int) (changes []registry.Change) {
 	registered := map[uint64]bool{}
 	for _, key := range x.switchedOn() {
@@ -263,7 +264,7 @@ func (x *chaos) corrections(at time.Time, due event.Date, n int) (changes []regi
 	}
 	var keys []int64
 	for key, d := range x.book.rows.documents {
-		if registered[d.Identity] && d.Status == registry.StatusValid && d.IssuedOn < due-1 && d.ValidUntil > due+90 {
+		if registered[d.Identity] && d.Status == registry.StatusValid && d.IssuedOn < due-1 && (d.ValidUntil > due+90 || d.ValidUntil < due) {
 			keys = append(keys, key)
 		}
 	}
