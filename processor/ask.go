@@ -45,7 +45,10 @@ func (e *Engine) Explain(ctx context.Context, q Question) (*story.Story, error) 
 	if e.ended {
 		return nil, ErrNotHere
 	}
-	out := t.tell(s)
+	var out *story.Story
+	if err := asking(func() { out = t.tell(s) }); err != nil {
+		return nil, err
+	}
 	out.ToldFrom = story.FromInstance
 	out.Tell()
 	return out, failed

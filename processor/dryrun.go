@@ -70,6 +70,9 @@ func (e *Engine) dryRunPartition(ctx context.Context, p int32, sum map[watch.Cou
 			return err
 		}
 	}
+	if t.poison >= 0 {
+		return nil // it does not fire, and has said so
+	}
 	t.run.date, _ = e.cfg.today()
 	for done := false; !done; {
 		if done, err = t.gather(); err != nil {

@@ -170,10 +170,17 @@ func (e *Engine) tail(ctx context.Context, wg *sync.WaitGroup, name string, h *h
 	})
 }
 
+// broken is an error after which the instance's ledger, or its view of the runs, would have a hole: the instance ends, and
+// the next start reads it again.
+type broken struct{ error }
+
+func (b broken) Unwrap() error { return b.error }
+
 // harmful says whether an error must end the instance instead of being tried again.
 func harmful(err error) bool {
 	var refused *Refused
-	return errors.As(err, &refused) || errors.Is(err, event.ErrAccess)
+	var hole broken
+	return errors.As(err, &refused) || errors.As(err, &hole) || errors.Is(err, event.ErrAccess)
 }
 
 // replaced: the other one goes on. Joining anew would end that one, and the two would take turns for ever.

@@ -107,7 +107,11 @@ func (t *watchTask) entries(limit int, judge func(key []byte, rows []watch.Row) 
 		if err != nil {
 			return nil, errors.Join(err, people.Close(), cur.Close())
 		}
-		if !judge(cur.Key(), rows) {
+		more := false
+		if err := asking(func() { more = judge(cur.Key(), rows) }); err != nil {
+			return nil, errors.Join(err, people.Close(), cur.Close())
+		}
+		if !more {
 			next = append(append([]byte(nil), cur.Key()...), 0) // the smallest key after this one
 			break
 		}

@@ -95,8 +95,13 @@ func (f *former) step(ctx context.Context, reader event.Reader, at map[event.Top
 	}
 	rows := map[string][]byte{}
 	for i := range records {
-		if err := f.take(rows, &records[i]); err != nil {
-			return fmt.Errorf("reading %s/%d offset %d: %w", records[i].Topic, records[i].Partition, records[i].Offset, err)
+		rec := &records[i]
+		err := f.take(rows, rec)
+		if errors.Is(err, journal.ErrFormat) { // often the very reason for a new generation
+			f.cfg.Logger.Warn("journal record of the former generation cannot be read: its row's effective time is made anew",
+				"topic", rec.Topic, "partition", rec.Partition, "offset", rec.Offset, "error", err)
+		} else if err != nil {
+			return fmt.Errorf("reading %s/%d offset %d: %w", rec.Topic, rec.Partition, rec.Offset, err)
 		}
 	}
 	b := f.store.Batch()

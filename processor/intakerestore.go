@@ -3,6 +3,7 @@ package processor
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -88,12 +89,26 @@ func (r *intakeRestore) step(ctx context.Context) error {
 	}
 	r.rows = map[*intakeTask]map[string]*intake.Row{}
 	for i := range records {
-		if err := r.read(&records[i]); err != nil {
-			return fmt.Errorf("reading %s/%d offset %d: %w", records[i].Topic, records[i].Partition, records[i].Offset, err)
+		rec := &records[i]
+		err := r.read(rec)
+		var bad *poison
+		switch {
+		case errors.As(err, &bad):
+			// What it said of its row is not known here either. It stands in a partition that does not fire, which is where
+			// the row would be told of by it; its next version is written as if it had not been there.
+			r.cfg.Logger.Error("journal record cannot be read, passing over it: its partition does not fire; make a new generation (state.generation) from the sources",
+				"topic", rec.Topic, "partition", rec.Partition, "offset", rec.Offset, "error", err)
+		case err != nil:
+			return fmt.Errorf("reading %s/%d offset %d: %w", rec.Topic, rec.Partition, rec.Offset, err)
 		}
 	}
 	return r.commit()
 }
+
+// poison is a journal record that cannot be read, as opposed to a store that cannot.
+type poison struct{ error }
+
+func (p *poison) Unwrap() error { return p.error }
 
 func (r *intakeRestore) commit() error {
 	for _, byPartition := range r.tasks {
@@ -123,19 +138,25 @@ func (r *intakeRestore) read(rec *event.Record) error {
 	}
 	key, err := journal.ParseKey(rec.Key)
 	if err != nil {
-		return err
+		return &poison{err}
 	}
 	switch {
 	case key.Control:
+		err := checkControl(r.cfg, rec.Value)
+		if errors.Is(err, journal.ErrFormat) {
+			return &poison{err}
+		}
 		r.control[rec.Partition] = true
-		return checkControl(r.cfg, rec.Value)
+		return err
 	case key.Watermark:
 		if t := r.tasks[key.Source][key.Partition]; t != nil {
 			w, err := journal.DecodeWatermark(rec.Value)
-			if err == nil && w.Next >= t.mark.Next {
+			if err != nil {
+				return &poison{err}
+			}
+			if w.Next >= t.mark.Next {
 				t.mark = w
 			}
-			return err
 		}
 		return nil
 	}
@@ -151,13 +172,13 @@ func (r *intakeRestore) row(key *journal.RowKey, rec *event.Record) error {
 	if rec.Value == nil {
 		m, err := journal.DecodeMeta(rec.HeaderValue(journal.Header))
 		if err != nil {
-			return err
+			return &poison{err}
 		}
 		retraction = &m
 	} else {
 		v, err := journal.DecodeValue(rec.Value)
 		if err != nil {
-			return err
+			return &poison{err}
 		}
 		value = &v
 	}

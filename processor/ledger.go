@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -45,6 +46,14 @@ const (
 
 // openLedger opens the store and the reader behind it.
 func openLedger(ctx context.Context, cfg *Config) (*Ledger, error) {
+	l, err := openLedgerOnce(ctx, cfg)
+	if errors.Is(err, state.ErrCorrupt) { // found by the first look into it: by now it is known, and set aside
+		l, err = openLedgerOnce(ctx, cfg)
+	}
+	return l, err
+}
+
+func openLedgerOnce(ctx context.Context, cfg *Config) (*Ledger, error) {
 	store, err := openStore(cfg, cfg.storeDir("ledger"), cfg.ledgerStamp())
 	if err != nil {
 		return nil, err
@@ -52,8 +61,7 @@ func openLedger(ctx context.Context, cfg *Config) (*Ledger, error) {
 	l := &Ledger{cfg: cfg, store: store, refs: cfg.Watch.Refs, positions: map[event.TopicPartition]int64{},
 		progress: newProgress(cfg.Clock.Real())}
 	if err := l.open(ctx); err != nil {
-		store.Close()
-		return nil, err
+		return nil, errors.Join(err, store.Close())
 	}
 	return l, nil
 }
@@ -91,12 +99,20 @@ func positionKey(partition int32) []byte {
 	return binary.BigEndian.AppendUint32([]byte{ledgerPosition}, uint32(partition))
 }
 
-// step applies what the topic holds by now, waiting for it up to wait.
+// step applies what the topic holds by now, waiting for it up to wait. The reader is past what it delivered: an error in
+// taking that in is the end of this ledger (broken), since going on would leave it out.
 func (l *Ledger) step(ctx context.Context, wait time.Duration) error {
 	records, err := l.reader.Poll(ctx, l.cfg.Limits.BatchRecords, wait)
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", l.cfg.notifications(), err)
 	}
+	if err := l.apply(records); err != nil {
+		return broken{err}
+	}
+	return nil
+}
+
+func (l *Ledger) apply(records []event.Record) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b := l.store.Batch()
@@ -112,8 +128,12 @@ func (l *Ledger) step(ctx context.Context, wait time.Duration) error {
 		}
 	}
 	for id, s := range skips {
-		if !emitted[id] {
-			l.setSkipped(b, id, s)
+		if emitted[id] {
+			continue
+		}
+		if err := l.setSkipped(b, id, s); err != nil {
+			b.Discard()
+			return err
 		}
 	}
 	for tp := range l.positions {
@@ -126,52 +146,54 @@ func (l *Ledger) step(ctx context.Context, wait time.Duration) error {
 	}
 	if !moved && b.Len() == 0 {
 		b.Discard()
-		return nil
-	}
-	if err := b.Commit(); err != nil {
+	} else if err := b.Commit(); err != nil {
 		return err
 	}
 	return l.store.Maintain(l.cfg.Clock.Real(), l.cfg.Limits.FlushEvery)
 }
 
 // read takes one notification in. A notification of another reference key means that all ids would differ: everybody
-// would be mailed again.
+// would be mailed again. One that cannot be read may be anybody's: without it somebody would be.
 func (l *Ledger) read(b *state.Batch, r *event.Record, emitted map[journal.Ref]bool, skips map[journal.Ref]skip) error {
 	if r.Value == nil {
 		return nil
 	}
 	var n event.Notice
 	if err := json.Unmarshal(r.Value, &n); err != nil {
-		return fmt.Errorf("reading %s/%d offset %d: not a notification: %w", r.Topic, r.Partition, r.Offset, journal.ErrFormat)
+		return unreadableNotice(r, fmt.Errorf("not a notification: %w", journal.ErrFormat))
 	}
 	if err := checkNotice(l.cfg, r.Topic, &n); err != nil {
 		return err
 	}
 	id, err := parseRef(n.ID)
 	if err != nil {
-		return fmt.Errorf("reading %s/%d offset %d: %w", r.Topic, r.Partition, r.Offset, err)
+		return unreadableNotice(r, err)
+	}
+	address, err := parseRef(n.AddressRef)
+	if err != nil {
+		return unreadableNotice(r, err)
 	}
 	if n.Decision != event.Emitted {
-		address, err := parseRef(n.AddressRef)
-		if err != nil || n.Reason == nil {
-			return fmt.Errorf("reading %s/%d offset %d: a skip without reason or address: %w", r.Topic, r.Partition, r.Offset, journal.ErrFormat)
+		if n.Reason == nil {
+			return unreadableNotice(r, fmt.Errorf("a skip without a reason: %w", journal.ErrFormat))
 		}
 		skips[id] = skip{watch.Decision{Reason: *n.Reason, Address: address}, noticeWhen(&n)}
 		return nil
 	}
-	address, err := parseRef(n.AddressRef)
-	if err != nil {
-		return fmt.Errorf("reading %s/%d offset %d: %w", r.Topic, r.Partition, r.Offset, err)
-	}
 	mark, err := noticeMark(l.refs, &n)
 	if err != nil {
-		return fmt.Errorf("reading %s/%d offset %d: %w", r.Topic, r.Partition, r.Offset, err)
+		return unreadableNotice(r, err)
 	}
 	emitted[id] = true
 	b.Set(ledgerKey(ledgerEmitted, id), address[:])
 	b.Set(ledgerKey(ledgerMark, mark), nil)
 	b.Set(ledgerKey(ledgerWhen, id), noticeWhen(&n))
 	return nil
+}
+
+func unreadableNotice(r *event.Record, err error) error {
+	return refuse("%s/%d offset %d cannot be read (%v): whoever it was about would be mailed again; restore the topic without it (see the runbook: lost notifications)",
+		r.Topic, r.Partition, r.Offset, err)
 }
 
 // skip is a skipped notice on its way into the store.
@@ -233,11 +255,13 @@ func parseRef(s string) (r journal.Ref, err error) {
 func ledgerKey(kind byte, r journal.Ref) []byte { return append([]byte{kind}, r[:]...) }
 
 // setSkipped records a skip, unless the notice was emitted.
-func (l *Ledger) setSkipped(b *state.Batch, id journal.Ref, s skip) {
-	if done, err := l.store.Has(ledgerKey(ledgerEmitted, id)); err == nil && !done {
+func (l *Ledger) setSkipped(b *state.Batch, id journal.Ref, s skip) error {
+	done, err := l.store.Has(ledgerKey(ledgerEmitted, id))
+	if err == nil && !done {
 		b.Set(ledgerKey(ledgerSkipped, id), append(s.Address[:], s.Reason...))
 		b.Set(ledgerKey(ledgerWhen, id), s.when)
 	}
+	return err
 }
 
 // add takes in what a watch task has just committed in the run of a date, ahead of the topic's tail.
@@ -248,7 +272,10 @@ func (l *Ledger) add(notices []watch.Notice, run event.Date, at time.Time) error
 	for i := range notices {
 		n := &notices[i]
 		if n.Reason != "" {
-			l.setSkipped(b, n.ID, skip{watch.Decision{Reason: n.Reason, Address: n.To.Address}, when(run, at)})
+			if err := l.setSkipped(b, n.ID, skip{watch.Decision{Reason: n.Reason, Address: n.To.Address}, when(run, at)}); err != nil {
+				b.Discard()
+				return err
+			}
 			continue
 		}
 		b.Set(ledgerKey(ledgerWhen, n.ID), when(run, at))
@@ -273,30 +300,49 @@ func (l *Ledger) reached(ends map[event.TopicPartition]event.Span) bool {
 // restored says whether everything is read that was decided when the ledger was opened.
 func (l *Ledger) restored() bool { return l.reached(l.ends) }
 
-// Decided implements watch.Ledger. A store that cannot be read must never look like "not sent yet".
+// unreadable is what a look into a ledger that cannot be read panics with: no answer could be given that does not look like
+// "not sent yet", or like "sent". See asking.
+type unreadable struct{ err error }
+
+// asking runs what asks the ledger, and makes an error of a ledger that cannot be read.
+func asking(ask func()) (err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case unreadable:
+			err = broken{fmt.Errorf("reading the ledger: %w", r.err)}
+		default:
+			panic(r)
+		}
+	}()
+	ask()
+	return nil
+}
+
+// Decided implements watch.Ledger; it panics when it cannot know.
 func (l *Ledger) Decided(id journal.Ref) watch.Decision {
 	v, found, err := l.store.Get(ledgerKey(ledgerEmitted, id))
 	if err != nil {
-		panic(fmt.Sprintf("reading the ledger: %v", err))
+		panic(unreadable{err})
 	}
-	if found && len(v) == len(journal.Ref{}) {
+	if found {
 		return watch.Decision{Emitted: true, Address: journal.Ref(v)}
 	}
 	v, found, err = l.store.Get(ledgerKey(ledgerSkipped, id))
 	if err != nil {
-		panic(fmt.Sprintf("reading the ledger: %v", err))
+		panic(unreadable{err})
 	}
-	if !found || len(v) < len(journal.Ref{}) {
+	if !found {
 		return watch.Decision{}
 	}
 	return watch.Decision{Address: journal.Ref(v[:16]), Reason: string(v[len(journal.Ref{}):])}
 }
 
-// EmittedTo implements watch.Ledger.
+// EmittedTo implements watch.Ledger; it panics when it cannot know.
 func (l *Ledger) EmittedTo(mark journal.Ref) bool {
 	done, err := l.store.Has(ledgerKey(ledgerMark, mark))
 	if err != nil {
-		panic(fmt.Sprintf("reading the ledger: %v", err))
+		panic(unreadable{err})
 	}
 	return done
 }

@@ -3,6 +3,7 @@ package processor
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -57,13 +58,16 @@ func (e *Engine) preflight(ctx context.Context) error {
 }
 
 // checkJournal looks at a control record among the first records of a partition. The newest one is checked again by
-// whoever reads the whole partition.
+// whoever reads the whole partition, and who meets what cannot be read there holds that partition only.
 func (e *Engine) checkJournal(r *event.Record) (enough bool, err error) {
-	key, err := journal.ParseKey(r.Key)
-	if err != nil || !key.Control {
-		return false, err
+	if key, err := journal.ParseKey(r.Key); err != nil || !key.Control {
+		return false, nil
 	}
-	return true, checkControl(&e.cfg, r.Value)
+	err = checkControl(&e.cfg, r.Value)
+	if errors.Is(err, journal.ErrFormat) {
+		return false, nil
+	}
+	return true, err
 }
 
 func (e *Engine) checkNotification(r *event.Record) (enough bool, err error) {
@@ -72,7 +76,7 @@ func (e *Engine) checkNotification(r *event.Record) (enough bool, err error) {
 	}
 	var n event.Notice
 	if err := json.Unmarshal(r.Value, &n); err != nil {
-		return false, fmt.Errorf("reading %s/%d offset %d: not a notification", r.Topic, r.Partition, r.Offset)
+		return false, unreadableNotice(r, fmt.Errorf("not a notification: %w", journal.ErrFormat))
 	}
 	return true, checkNotice(&e.cfg, r.Topic, &n)
 }
@@ -108,13 +112,9 @@ func CheckClock(ctx context.Context, l event.Log, prefix string, generation int,
 		return fmt.Errorf("%w (lejarat topics create makes lejarat's own topics)", err)
 	}
 	return firstRecords(ctx, cfg, spans, cfg.journal(), func(r *event.Record) (bool, error) {
-		key, err := journal.ParseKey(r.Key)
-		if err != nil || !key.Control {
-			return false, err
-		}
 		var c journal.Control
-		if err := json.Unmarshal(r.Value, &c); err != nil {
-			return false, fmt.Errorf("reading the control record: %w", journal.ErrFormat)
+		if key, err := journal.ParseKey(r.Key); err != nil || !key.Control || json.Unmarshal(r.Value, &c) != nil {
+			return false, nil // what cannot be read is run's to report
 		}
 		return true, checkClock(cfg.journal(), c.Virtual, virtual)
 	})

@@ -148,7 +148,9 @@ func (r *Runs) take(records []event.Record) error {
 	for i := range records {
 		if rec := &records[i]; !rec.Control && rec.Value != nil {
 			if err := r.read(rec); err != nil {
-				return fmt.Errorf("reading %s/%d offset %d: %w", rec.Topic, rec.Partition, rec.Offset, err)
+				// Going on would leave it out, and what came with it: a finished day could look like one that was not.
+				return refuse("%s/%d offset %d cannot be read (%v): make the topic anew (lejarat topics create); the day is judged again, nobody is mailed again",
+					rec.Topic, rec.Partition, rec.Offset, err)
 			}
 		}
 	}
@@ -305,6 +307,9 @@ func (r *Runs) total(date event.Date) (due RunDue, counted bool) {
 	counted = true
 	for p := int32(0); p < r.cfg.Partitions; p++ {
 		v, ok := r.records[runKey{date, r.cfg.Generation, p}]
+		if ok && v.State == RunHeld && v.Reason == HeldPoison {
+			continue // it fires nothing in this generation: the others need not wait for it
+		}
 		if !ok || v.Due == nil {
 			counted = false
 			continue

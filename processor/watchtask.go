@@ -264,12 +264,18 @@ func (t *watchTask) applyRecord(b *state.Batch, r *event.Record, at watch.Applie
 	case key.Control:
 		return t.applyControl(b, r.Value)
 	case key.Watermark:
-		b.Set(append([]byte{watchMark}, r.Key[1:]...), r.Value)
-		return t.mark(r.Key[1:], r.Value)
+		err := t.mark(r.Key[1:], r.Value)
+		if err == nil {
+			b.Set(append([]byte{watchMark}, r.Key[1:]...), r.Value)
+		}
+		return err
 	}
 	var value *journal.Value
 	people := append([]byte{watchPeople}, r.Key[1:]...)
 	if r.Value == nil {
+		if _, err := journal.DecodeMeta(r.HeaderValue(journal.Header)); err != nil {
+			return err
+		}
 		b.Delete(people)
 	} else {
 		v, err := journal.DecodeValue(r.Value)

@@ -1,9 +1,6 @@
 package state
 
 import (
-	"fmt"
-	"log/slog"
-
 	"github.com/cockroachdb/pebble/v2"
 )
 
@@ -59,8 +56,12 @@ func (b *Batch) Commit() error {
 		return b.s.model.commit(b.writes)
 	}
 	defer b.b.Close()
+	if err := b.s.Err(); err != nil {
+		return err
+	}
+	b.s.dirty.Store(true)
 	if err := b.b.Commit(pebble.NoSync); err != nil {
-		return fmt.Errorf("writing to %s: %w", b.s.dir, err)
+		return explain("writing to", b.s.dir, err)
 	}
 	return nil
 }
@@ -76,7 +77,7 @@ func (b *Batch) Discard() {
 type Cursor struct {
 	it    *pebble.Iterator
 	model *modelCursor // instead of it
-	dir   string
+	s     *Store
 }
 
 // Cursor walks the keys in [lower, upper).
@@ -87,9 +88,9 @@ func (s *Store) Cursor(lower, upper []byte) (*Cursor, error) {
 	}
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", s.dir, err)
+		return nil, s.reading(err)
 	}
-	return &Cursor{it: it, dir: s.dir}, nil
+	return &Cursor{it: it, s: s}, nil
 }
 
 // Seek moves to the first key at or after key; Valid tells whether there is one.
@@ -137,23 +138,5 @@ func (c *Cursor) Close() error {
 	if c.model != nil {
 		return nil
 	}
-	if err := c.it.Close(); err != nil {
-		return fmt.Errorf("reading %s: %w", c.dir, err)
-	}
-	return nil
-}
-
-// logger passes Pebble's faults on; its everyday messages are dropped.
-type logger struct{}
-
-func (logger) Infof(string, ...any) {}
-
-func (logger) Errorf(format string, args ...any) {
-	slog.Error("state store", "message", fmt.Sprintf(format, args...))
-}
-
-// Fatalf is called where Pebble cannot go on without risking the order of its files. The process ends; the store is
-// read again, or rebuilt, at the next start.
-func (logger) Fatalf(format string, args ...any) {
-	panic("state store: " + fmt.Sprintf(format, args...) + ": check the disk (full? removed?), then start again")
+	return c.s.reading(c.it.Close())
 }

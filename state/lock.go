@@ -20,7 +20,7 @@ func LockDir(dir string) (io.Closer, error) {
 		return nil, fmt.Errorf("locking %s: %w", dir, ErrInUse)
 	}
 	if err != nil {
-		return nil, explain(dir, err)
+		return nil, explain("locking", dir, err)
 	}
 	return lock, nil
 }

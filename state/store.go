@@ -7,18 +7,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
 // Version is the version of the keys and values of all stores, as FORMAT.md describes them. A store of another version
@@ -41,6 +42,8 @@ type Shared struct {
 	files *pebble.FileCache
 	fs    vfs.FS
 	model *Model // instead of all of the above
+	// Fatal is told of a fault after which the process must end at once, and must not return; nil panics.
+	Fatal func(text string)
 }
 
 // NewShared makes the block cache of cacheBytes for all stores. With memory the stores live in memory only.
@@ -50,6 +53,19 @@ func NewShared(cacheBytes int64, memory bool) *Shared {
 		s.fs = vfs.NewMem()
 	}
 	return s
+}
+
+// Fill makes the disk full for the files that full says. It is for tests, and is called before any store is opened.
+func (s *Shared) Fill(full func(path string) bool) {
+	s.fs = errorfs.Wrap(s.fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		switch op.Kind {
+		case errorfs.OpCreate, errorfs.OpFileWrite, errorfs.OpFileWriteAt, errorfs.OpFilePreallocate, errorfs.OpMkdirAll, errorfs.OpReuseForWrite:
+			if full(op.Path) {
+				return &os.PathError{Op: "write", Path: op.Path, Err: syscall.ENOSPC}
+			}
+		}
+		return nil
+	}))
 }
 
 // Close gives the caches back; all stores must be closed.
@@ -89,31 +105,63 @@ type Store struct {
 	db    *pebble.DB
 	model *modelStore // instead of db
 	dir   string
-	// lastFlush is when Maintain last asked for a flush.
+	fs    vfs.FS
+	lock  *pebble.Lock
+	// tables: there were some before it was opened.
+	tables bool
+	fault  fault
+	// lastFlush is when Maintain last asked for a flush; dirty: something was written since.
 	lastFlush time.Time
+	dirty     atomic.Bool
 }
 
 // Open opens or makes the store in dir. fresh says that it was made now. The errors name dir and what to do.
 func Open(dir string, shared *Shared, stamp Stamp) (s *Store, fresh bool, err error) {
-	s = &Store{dir: dir, lastFlush: time.Now()}
+	s = &Store{dir: dir, fs: shared.fs, fault: fault{met: make(chan struct{})}, lastFlush: time.Now()}
 	if shared.model != nil {
-		s.model, err = shared.model.openStore(dir)
-	} else if err = shared.fs.MkdirAll(dir, 0o700); err == nil {
-		s.db, err = pebble.Open(dir, options(shared))
+		if s.model, err = shared.model.openStore(dir); err != nil {
+			return nil, false, fmt.Errorf("opening %s: %w", dir, err)
+		}
+	} else if err := s.open(shared); err != nil {
+		return nil, false, err
+	}
+	if fresh, err = s.checkStamp(stamp); err == nil && fresh && s.tables {
+		err = explain(opening, dir, errNoManifest)
 	}
 	if err != nil {
-		return nil, false, explain(dir, err)
-	}
-	if fresh, err = s.checkStamp(stamp); err != nil {
 		return nil, false, errors.Join(err, s.Abandon())
 	}
 	return s, fresh, nil
 }
 
-func options(shared *Shared) *pebble.Options {
+func (s *Store) open(shared *Shared) error {
+	if err := s.fs.MkdirAll(s.dir, 0o700); err != nil {
+		return explain("making", s.dir, err)
+	}
+	// By itself: who holds the directory is no damage.
+	lock, err := pebble.LockDirectory(s.dir, s.fs)
+	if err != nil {
+		return explain("locking", s.dir, err)
+	}
+	if s.tables, err = holdsTables(s.dir, s.fs); err == nil {
+		o := s.options(shared)
+		o.Lock = lock
+		s.db, err = pebble.Open(s.dir, o)
+	}
+	if err != nil {
+		return errors.Join(explain(opening, s.dir, err), lock.Close())
+	}
+	s.lock = lock
+	return nil
+}
+
+// close ends Pebble.
+func (s *Store) close() error { return errors.Join(s.db.Close(), s.lock.Close()) }
+
+func (s *Store) options(shared *Shared) *pebble.Options {
 	o := &pebble.Options{
 		FS: shared.fs, Cache: shared.cache, FileCache: shared.files, DisableWAL: true,
-		FormatMajorVersion: pebble.FormatNewest, Logger: logger{},
+		FormatMajorVersion: pebble.FormatNewest, Logger: logger{shared.Fatal}, EventListener: s.listener(),
 		MemTableSize: memTableBytes, MemTableStopWritesThreshold: memTablesQueued,
 		L0CompactionFileThreshold: level0Files, L0CompactionThreshold: level0Sublevels,
 		L0StopWritesThreshold: level0Stop, LBaseMaxBytes: baseLevelBytes,
@@ -172,21 +220,6 @@ func (e *StampError) Error() string {
 // Unwrap makes it an ErrStamp.
 func (e *StampError) Unwrap() error { return ErrStamp }
 
-// explain says what a person can do about an error of the disk.
-func explain(dir string, err error) error {
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("opening the state directory %s: no permission: give it to the user that runs lejarat, or set state.dir: %w", dir, err)
-	case errors.Is(err, syscall.ENOSPC):
-		return fmt.Errorf("opening the state directory %s: the disk is full: free space, or set state.dir to another disk: %w", dir, err)
-	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("opening the state directory %s: another process uses it: %w", dir, err)
-	case pebble.IsCorruptionError(err):
-		return fmt.Errorf("opening %s: %v: delete the directory, it is rebuilt from the topics: %w", dir, err, ErrCorrupt)
-	}
-	return fmt.Errorf("opening the state directory %s: %w", dir, err)
-}
-
 // Get returns a copy of the value.
 func (s *Store) Get(key []byte) (value []byte, found bool, err error) {
 	if s.model != nil {
@@ -197,7 +230,7 @@ func (s *Store) Get(key []byte) (value []byte, found bool, err error) {
 		return nil, false, nil
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("reading %s: %w", s.dir, err)
+		return nil, false, s.reading(err)
 	}
 	value = append([]byte(nil), v...)
 	return value, true, closer.Close()
@@ -214,14 +247,17 @@ func (s *Store) Has(key []byte) (bool, error) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("reading %s: %w", s.dir, err)
+		return false, s.reading(err)
 	}
 	return true, closer.Close()
 }
 
 // Maintain starts a flush in the background when the last one is older than every: a crash then loses no more than
-// that, all of which the topics give back.
+// that, all of which the topics give back. It returns what went wrong behind the scenes.
 func (s *Store) Maintain(now time.Time, every time.Duration) error {
+	if err := s.Err(); err != nil {
+		return err
+	}
 	if now.Sub(s.lastFlush) < every {
 		return nil
 	}
@@ -229,23 +265,44 @@ func (s *Store) Maintain(now time.Time, every time.Duration) error {
 	if s.model != nil {
 		return s.model.flush()
 	}
+	if !s.dirty.Swap(false) {
+		return nil
+	}
 	if _, err := s.db.AsyncFlush(); err != nil {
-		return fmt.Errorf("flushing %s: %w", s.dir, err)
+		return explain("writing to", s.dir, err)
 	}
 	return nil
 }
 
-// Close flushes and closes. Without a write-ahead log, closing alone would lose what is in memory.
+// Close flushes and closes. Without a write-ahead log, closing alone would lose what is in memory. A store that met a
+// fault is closed as a crash would leave it; the fault is not returned again.
 func (s *Store) Close() error {
 	if s.model != nil {
 		s.model.open = false
 		return s.model.flush()
 	}
-	flush := s.db.Flush()
-	if err := errors.Join(flush, s.db.Close()); err != nil {
+	var err error
+	if s.Err() == nil {
+		err = s.flush()
+	}
+	if err := errors.Join(err, s.close()); err != nil {
 		return fmt.Errorf("closing %s: %w", s.dir, err)
 	}
 	return nil
+}
+
+// flush returns when everything is on disk, or cannot be written.
+func (s *Store) flush() error {
+	done, err := s.db.AsyncFlush()
+	if err != nil {
+		return err
+	}
+	select {
+	case <-done:
+		return nil
+	case <-s.fault.met:
+		return s.Err()
+	}
 }
 
 // Abandon closes without flushing, as a crash would.
@@ -254,7 +311,7 @@ func (s *Store) Abandon() error {
 		s.model.crash()
 		return nil
 	}
-	return s.db.Close()
+	return s.close()
 }
 
 // Bytes is what the store takes on disk.

@@ -158,7 +158,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{syscall.ENOSPC, "the disk is full"},
 		{syscall.EAGAIN, "another process uses it"},
 	} {
-		if got := explain("dir", c.err).Error(); !strings.Contains(got, c.want) {
+		if got := explain(opening, "dir", c.err).Error(); !strings.Contains(got, c.want) {
 			t.Errorf("%v: %q does not say %q", c.err, got, c.want)
 		}
 	}

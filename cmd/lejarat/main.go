@@ -49,6 +49,12 @@ func main() {
 	os.Exit(exitStatus(err))
 }
 
+// endAtOnce ends the process where it stands, as a crash would; what it was writing is read again at the next start.
+func endAtOnce(text string) {
+	fmt.Fprintln(os.Stderr, "lejarat:", text)
+	os.Exit(exitFailed)
+}
+
 func exitStatus(err error) int {
 	if err == nil {
 		return exitDone

@@ -87,6 +87,7 @@ func run(ctx context.Context, cfg *config.Config, clk timepiece, once bool, wait
 	defer k.Close()
 	shared := state.NewShared(int64(cfg.State.Cache), false)
 	defer shared.Close()
+	shared.Fatal = endAtOnce
 	metrics := newMetrics(registry)
 	ec, err := engineConfig(cfg, k, clk, log, metrics, shared)
 	if err != nil {

@@ -52,7 +52,9 @@ type stageOptions struct {
 	People int
 	Start  event.Date
 	Churn  float64
-	Relay  string // host:port, "" for no mail
+	Relay  string        // host:port, "" for no mail
+	Shared *state.Shared // of the stores in Dir; nil keeps them in memory
+	Dir    string
 	Log    *slog.Logger
 	Report func(smtp.Outcome)
 }
@@ -139,6 +141,9 @@ func inventedKey(seed uint64, which uint64) string {
 
 // start runs the processor and, with a relay, the connector.
 func (s *stage) start(ctx context.Context, o stageOptions) error {
+	if o.Shared != nil {
+		s.shared, s.cfg.State.Dir, s.cfg.State.FlushEvery = o.Shared, o.Dir, time.Second
+	}
 	if s.shared == nil {
 		s.shared = state.NewShared(stageCache, true)
 	}
@@ -182,13 +187,18 @@ const stageCache = 64 << 20
 
 // restart ends the processor and starts it again, with its stores or without any of them.
 func (s *stage) restart(ctx context.Context, o stageOptions, lose bool) error {
-	s.stop()
-	s.running.Wait()
+	s.halt()
 	if lose {
 		s.shared.Close()
 		s.shared = nil
 	}
 	return s.start(ctx, o)
+}
+
+// halt ends the processor.
+func (s *stage) halt() {
+	s.stop()
+	s.running.Wait()
 }
 
 func (s *stage) report(err error) {
