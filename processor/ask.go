@@ -76,7 +76,7 @@ func (e *Engine) sight(q *Question) (*sighting, error) {
 		case s != nil || row.Deleted:
 			return nil, ErrNotHere // in several sources, or gone: the topics tell
 		}
-		s = &sighting{src: src, row: name}
+		s = &sighting{src: src, row: name, versions: []story.Version{}}
 		for _, place := range row.IDs {
 			s.groups = append(s.groups, group{place: place})
 		}

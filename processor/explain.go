@@ -30,9 +30,9 @@ type Question struct {
 var (
 	// ErrNotHere: this instance cannot tell the whole story; the topics can.
 	ErrNotHere = errors.New("this instance does not hold the row and everything that stands under its identity")
-	// ErrUnknownRow: the journal holds nothing of the row.
-	ErrUnknownRow = errors.New("the journal knows no such row: look at the key and its form, and at the source (--source); " +
-		"a row whose identity data are incomplete for its type, or whose type is not served, is not in the journal")
+	// ErrUnknownRow: neither the journal nor the source topics hold anything of the row.
+	ErrUnknownRow = errors.New("neither the journal nor the source topics hold such a row: look at the key and its form " +
+		"(12345, id=12345, or office=1,id=7 with the columns in the order of the record key), and at --source")
 	// ErrSeveralRows: more than one row has the key.
 	ErrSeveralRows = errors.New("several rows have this key: name its source (--source) and its columns (--document id=1)")
 )
@@ -66,6 +66,7 @@ type sighting struct {
 	groups   []group
 	ref      journal.Ref   // of what it was last, where it stands nowhere
 	deleted  *journal.Meta // of the deletion
+	hold     *journal.Meta // of a record that could not be used, where nothing else is known
 	versions []story.Version
 }
 
@@ -102,6 +103,9 @@ func (t *teller) tell(s *sighting) *story.Story {
 	if s.deleted != nil {
 		p := t.position(s.deleted)
 		out.Deleted = &p
+	}
+	if s.hold != nil {
+		out.Hold = &story.Hold{Position: t.position(s.hold), Reason: holdName(journal.HoldRejected)}
 	}
 	slices.SortFunc(s.groups, func(a, b group) int {
 		return cmp.Compare(slices.Index(t.cfg.Intake.Lists, a.place.List), slices.Index(t.cfg.Intake.Lists, b.place.List))

@@ -191,7 +191,7 @@ func findRow(ctx context.Context, cfg *Config, q *Question) (*sighting, error) {
 	}
 	switch {
 	case len(f.seen) == 0:
-		return nil, ErrUnknownRow
+		return findInSources(ctx, cfg, q)
 	case f.several:
 		return nil, ErrSeveralRows
 	}

@@ -34,7 +34,7 @@ func explainCommand(o *options) *cobra.Command {
 			"sent and how it was delivered, or why not. KEY is the row's key: the value of a key of one column (12345), or its\n" +
 			"columns in the order of the record key (id=12345, or office=1,id=7), or the key as JSON ({\"id\":12345}).\n" +
 			"A running instance answers where it holds all that is asked for; else, with --scan or --clock, the topics are read,\n" +
-			"which takes about a minute for thirty million rows and adds former facts and their notices. Every look-up is logged.",
+			"which takes a minute or so for thirty million rows and adds former facts and their notices. Every look-up is logged.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := o.load()

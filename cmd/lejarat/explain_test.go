@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -215,4 +216,48 @@ func TestExplainTurnsToTheTopics(t *testing.T) {
 			t.Errorf("%s: %s", address, got)
 		}
 	}
+}
+
+// TestExplainWhileTheInstanceStops: whoever asks while tasks and stores close gets a story or is sent to the topics.
+func TestExplainWhileTheInstanceStops(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	e := openExplainStage(t, ctx)
+	var rows []int64
+	for p := range e.world.People() {
+		for _, r := range p.Registrations {
+			rows = append(rows, r.ID)
+		}
+	}
+	warm, ended := make(chan struct{}), make(chan struct{})
+	var asking sync.WaitGroup
+	for range 4 {
+		asking.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-ended:
+					return
+				default:
+				}
+				q, err := question(e.cfg, &explainFlags{registration: fmt.Sprint(rows[i%len(rows)])})
+				if err == nil {
+					_, err = e.engine.Explain(ctx, q)
+				}
+				if err != nil && !errors.Is(err, processor.ErrNotHere) {
+					t.Error(err)
+					return
+				}
+				if i == 20 {
+					warm <- struct{}{}
+				}
+			}
+		})
+	}
+	for range 4 {
+		<-warm
+	}
+	e.stop()
+	e.running.Wait()
+	close(ended)
+	asking.Wait()
 }

@@ -25,7 +25,7 @@ func (s *Story) Tell() {
 	for _, fields := range s.Incomplete {
 		s.say("It lacks one of %s: by these it is joined to nobody.", enumerate(fields))
 	}
-	if len(s.Identities) == 0 && s.Deleted == nil {
+	if len(s.Identities) == 0 && s.Deleted == nil && s.Hold == nil {
 		s.say("Its identity data are incomplete for its type, or its type is not served: it is joined to nobody.")
 	}
 	s.tellRuns()
