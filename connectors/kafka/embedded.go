@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"maps"
+	"net"
 	"strings"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 // EmbeddedOptions say how the embedded broker listens.
 type EmbeddedOptions struct {
 	Ports []int // of 127.0.0.1, one broker each, 0 being any free one; none is one broker on a free port
+	// Listen listens at an address; nil: on TCP. Tests have a network of their own.
+	Listen func(network, address string) (net.Listener, error)
 }
 
 // Embedded is a Kafka broker inside this process, in memory, for the demo and for tests. It forgets everything when it
@@ -27,6 +30,9 @@ func StartEmbedded(o EmbeddedOptions) (*Embedded, error) {
 	opts := []kfake.Opt{kfake.NumBrokers(max(1, len(o.Ports))), kfake.ClusterID(rand.Text()), kfake.GroupMinSessionTimeout(embeddedLeastSession)}
 	if len(o.Ports) > 0 {
 		opts = append(opts, kfake.Ports(o.Ports...))
+	}
+	if o.Listen != nil {
+		opts = append(opts, kfake.ListenFn(o.Listen))
 	}
 	cluster, err := kfake.NewCluster(opts...)
 	if err != nil {

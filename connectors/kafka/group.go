@@ -31,7 +31,9 @@ type Member struct {
 	end      context.CancelFunc // ends the client where it stands: nothing is sent to the group any more
 	stopped  chan struct{}
 
-	mu     sync.Mutex // held while a handler runs
+	// turn holds one while a handler runs, which may take long. It is a channel and not a mutex for testing/synctest, whose time
+	// stands still while anybody waits for a mutex.
+	turn   chan struct{}
 	held   map[event.TopicPartition]bool
 	closed bool
 
@@ -52,7 +54,7 @@ func (c *Client) Join(ctx context.Context, group string, topics []string, h even
 	if err := c.mayJoin(ctx, group, topics); err != nil {
 		return nil, err
 	}
-	m := &Member{group: group, held: map[event.TopicPartition]bool{}, h: h, stopped: make(chan struct{})}
+	m := &Member{group: group, held: map[event.TopicPartition]bool{}, h: h, stopped: make(chan struct{}), turn: make(chan struct{}, 1)}
 	if name := c.instance(group); name != "" {
 		m.instance = &name
 	}
@@ -160,8 +162,8 @@ func flatten(tps map[string][]int32) (out []event.TopicPartition) {
 }
 
 func (m *Member) assigned(tps map[string][]int32) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.turn <- struct{}{}
+	defer func() { <-m.turn }()
 	list := flatten(tps)
 	if m.closed || len(list) == 0 {
 		return // what is given to a member that is closing goes on to the others as it leaves
@@ -173,8 +175,8 @@ func (m *Member) assigned(tps map[string][]int32) {
 }
 
 func (m *Member) revoked(tps map[string][]int32) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.turn <- struct{}{}
+	defer func() { <-m.turn }()
 	m.release(flatten(tps))
 }
 
@@ -195,9 +197,9 @@ func (m *Member) release(partitions []event.TopicPartition) {
 // Close implements event.Member: it stops what is held, then leaves the group. A static member only goes silent: the
 // brokers keep its partitions for it.
 func (m *Member) Close() {
-	m.mu.Lock()
+	m.turn <- struct{}{}
 	if m.closed {
-		m.mu.Unlock()
+		<-m.turn
 		return
 	}
 	m.closed = true
@@ -206,7 +208,7 @@ func (m *Member) Close() {
 		list = append(list, tp)
 	}
 	m.release(list)
-	m.mu.Unlock()
+	<-m.turn
 	m.askWhetherReplaced()
 	m.stop()
 	<-m.stopped

@@ -2,10 +2,12 @@ package kafka
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"time"
 
@@ -34,6 +36,8 @@ type Options struct {
 	SASL       *SASL                 // nil: no login
 	Logger     *slog.Logger          // gets the library's warnings; nil: nobody
 	Registerer prometheus.Registerer // of lejarat_kafka_…, for one Client at a time; nil: no metrics
+	// Dial makes the connections, without TLS; nil: TCP. Tests have a network of their own.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// TransactionTimeout is how long a transaction may take, and after how long brokers abort what a dead owner left
 	// open: readers of its partitions wait that long. Default 10 s.
 	TransactionTimeout time.Duration
@@ -75,6 +79,9 @@ func (o *Options) common() ([]kgo.Opt, error) {
 	}
 	if o.Logger != nil {
 		opts = append(opts, kgo.WithLogger(kslog.New(slog.New(quiet{o.Logger.Handler()}))))
+	}
+	if o.Dial != nil {
+		opts = append(opts, kgo.Dialer(o.Dial))
 	}
 	if o.TLS != nil {
 		conf, err := tlsConfig(o.TLS)
