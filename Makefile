@@ -35,8 +35,9 @@ check: ## format, vet, staticcheck, race detector, tidy modules, clean tree
 bench: ## micro-benchmarks and the whole pipeline on the embedded broker
 	go test -run '^$$' -bench . -benchmem ./...
 
-sim: ## simulated faults, then the oracle's comparison (SEED=7 N=3 PEOPLE=5000 DAYS=365)
+sim: ## simulated faults over the model of Kafka and on the embedded broker, then the oracle's comparison (SEED=7 N=3 PEOPLE=5000 DAYS=365)
 	LEJARAT_SIM_SEED=$(SEED) LEJARAT_SIM_SEEDS=$(N) go test -count=1 -timeout 60m -v -run 'TestSimulation$$' ./processor
+	LEJARAT_ENGINE_SEED=$(SEED) LEJARAT_ENGINE_SEEDS=$(N) go test -count=1 -timeout 600m -v -run TestEngineSimulation ./cmd/lejarat
 	LEJARAT_ORACLE_SEED=$(SEED) LEJARAT_ORACLE_SEEDS=$(N) LEJARAT_ORACLE_PEOPLE=$(PEOPLE) LEJARAT_ORACLE_DAYS=$(DAYS) \
 	go test -count=1 -timeout 60m -v -run TestOracle ./cmd/lejarat
 
@@ -51,6 +52,7 @@ integration: ## a row changed in PostgreSQL becomes a mail in Postfix: the real 
 	eval "$$(deploy/stack/env)"; status=0; \
 	go test -tags integration -count=1 -timeout 20m -v ./deploy/integration/... || status=1; \
 	LEJARAT_TEST_BROKERS=$$STACK_KAFKA go test -count=1 -timeout 10m ./connectors/kafka/... || status=1; \
+	LEJARAT_TEST_BROKERS=$$STACK_KAFKA go test -short -count=1 -timeout 10m -parallel 8 -run TestEngine ./cmd/lejarat || status=1; \
 	deploy/stack/stop; exit $$status
 
 chaos: ## 10 minutes of three instances on three brokers: killed, frozen, restarted, robbed of their state (SEED=7)

@@ -46,7 +46,11 @@ func TestDisksGoWrong(t *testing.T) {
 	if _, err := d.s.snapshot(ctx); err != nil {
 		t.Fatal(err)
 	}
-	j := &judge{t: t, s: d.s, owed: map[string]bool{}, told: map[string]bool{}}
+	j, err := newJudge(ctx, d.s.k, d.s.cfg, d.s.intakeCore(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.close()
 	faults := []func(){d.damagedWhileStopped, d.damagedWhileRunning, d.fills}
 	for n := range 15 {
 		if n > 0 {
@@ -58,9 +62,8 @@ func TestDisksGoWrong(t *testing.T) {
 			d.restartAfter(err)
 			err = d.s.await(ctx, func() (bool, error) { return d.s.engine.Complete(day), nil })
 		}
-		j.compare(ctx, day, expected)
-		if t.Failed() {
-			return
+		if err := j.compare(ctx, day, expected); err != nil {
+			t.Fatal(err)
 		}
 		d.live()
 	}

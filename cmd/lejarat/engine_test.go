@@ -1,0 +1,238 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"lejarat/processor/event"
+)
+
+// A freezes between the records of its transaction and the commit, longer than the session. B takes over and finishes. A wakes,
+// and its commit arrives at the brokers.
+func TestEngineZombieWatchCommitsNothing(t *testing.T) {
+	t.Parallel()
+	inHouse(t, func(t *testing.T) {
+		s := station(t, 2, houseOptions{})
+		met := s.atCommit(s.cfg.Kafka.Topics().Notifications, func(i *instance) *rule {
+			return &rule{match: to("watch."), before: func(<-chan struct{}) { i.gate.freeze() }}
+		})
+		finish := s.due()
+		zombie := <-met
+		s.forget()
+		finish()
+		zombie.gate.thaw()
+		s.again()
+	})
+}
+
+// The same for intake: what the zombie has read, the new owner has read too.
+func TestEngineZombieIntakeCommitsNothing(t *testing.T) {
+	t.Parallel()
+	inHouse(t, func(t *testing.T) {
+		s := station(t, 2, houseOptions{})
+		met := s.atCommit(s.cfg.Kafka.Journal(1), func(i *instance) *rule {
+			return &rule{match: to("intake."), before: func(<-chan struct{}) { i.gate.freeze() }}
+		})
+		s.clock.set(s.day.At(4, 0, s.zone))
+		s.must(s.produce(s.live()))
+		zombie := <-met
+		s.forget()
+		s.must(s.read())
+		zombie.gate.thaw()
+		s.due()()
+		s.again()
+	})
+}
+
+// Group assignments put them anywhere: here one instance has all sources and the other the whole journal.
+func TestEngineIntakeAndWatchOnDifferentInstances(t *testing.T) {
+	t.Parallel()
+	inHouse(t, func(t *testing.T) {
+		s := &stationed{t: t, house: newTestHouse(t, houseOptions{Sources: 2})}
+		s.day = s.o.Start
+		s.must(s.produce(s.snapshot()))
+		for n, group := range []string{"intake.1", "watch.1"} {
+			i := s.instance(n)
+			i.keptFrom = s.prefix + group
+			t.Cleanup(i.quit)
+			s.must(i.start())
+			s.all = append(s.all, i)
+		}
+		s.due()()
+		s.next()
+		s.due()()
+		for n, kind := range []string{"watch", "intake"} {
+			_, tasks := s.all[n].engine.Status()
+			for _, task := range tasks {
+				if !strings.HasPrefix(task.Task, kind) {
+					t.Errorf("instance %d has %s", n, task.Task)
+				}
+			}
+			if len(tasks) == 0 {
+				t.Errorf("instance %d has no task", n)
+			}
+		}
+	})
+}
+
+// holds says whether every task of an instance runs, and it has some.
+func holds(i *instance) bool {
+	ready, _ := i.engine.Status()
+	return ready
+}
+
+func TestEngineOneThreeOneInstancesDuringARun(t *testing.T) {
+	t.Parallel()
+	inHouse(t, func(t *testing.T) {
+		s := &stationed{t: t, house: newTestHouse(t, houseOptions{People: 150, Journal: 4, ChunkNotices: 1, ChunkEntries: 2}), lag: 20 * time.Millisecond}
+		s.day = s.o.Start
+		s.must(s.produce(s.snapshot()))
+		a := s.begin(0)
+		finish := s.due()
+		s.decided(10)
+		b, c := s.begin(1), s.begin(2)
+		s.must(s.await("three instances share the work", func() (bool, error) { return holds(a) && holds(b) && holds(c), nil }))
+		s.going()
+		s.must(a.shut())
+		s.must(c.shut())
+		s.going()
+		finish()
+		s.all = []*instance{b}
+		s.again()
+	})
+}
+
+func TestEngineLostStoresDuringARun(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"watch", "intake", "ledger", "all"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			inHouse(t, func(t *testing.T) {
+				s := station(t, 2, houseOptions{People: 60, ChunkNotices: 1, ChunkEntries: 2})
+				finish := s.due()
+				s.decided(2)
+				s.going()
+				a := s.all[0]
+				a.crash(nil)
+				s.must(a.lose(kind))
+				s.must(a.start())
+				finish()
+				s.again()
+			})
+		})
+	}
+}
+
+// A source record inside an open transaction of somebody else is in the source, and cannot be read: the run waits for it.
+func TestEngineForeignTransactionHoldsTheRun(t *testing.T) {
+	t.Parallel()
+	inHouse(t, func(t *testing.T) {
+		s := station(t, 1, houseOptions{})
+		s.clock.set(s.day.At(4, 0, s.zone))
+		messages := s.live()
+		last := messages[len(messages)-1]
+		s.must(s.produce(messages[:len(messages)-1]))
+		s.must(s.read())
+		w, err := s.k.Fence(s.ctx, s.prefix+"foreign")
+		s.must(err)
+		defer w.Close()
+		open, end, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+		go func() {
+			_, err := w.Commit(s.ctx, []event.Record{{Topic: last.Topic, Partition: event.AnyPartition, Key: last.Key, Value: last.Value}},
+				func() error { close(open); <-end; return nil })
+			ended <- err
+		}()
+		<-open
+		finish := s.due()
+		time.Sleep(2 * time.Second)
+		s.going()
+		close(end)
+		s.must(<-ended)
+		finish()
+	})
+}
+
+// The answer to a commit never comes: it was carried out, or it never arrived.
+func TestEngineUnknownOutcomeNeitherLosesNorDoubles(t *testing.T) {
+	t.Parallel()
+	for name, drop := range map[string]bool{"committed": false, "not committed": true} {
+		for _, kind := range []string{"watch", "intake"} {
+			t.Run(kind+" "+name, func(t *testing.T) {
+				t.Parallel()
+				inHouse(t, func(t *testing.T) {
+					s := station(t, 1, houseOptions{})
+					s.clock.set(s.day.At(4, 0, s.zone))
+					topic := s.cfg.Kafka.Topics().Notifications
+					if kind == "intake" {
+						topic = s.cfg.Kafka.Journal(1)
+					}
+					met := s.atCommit(topic, func(*instance) *rule { return &rule{match: to(kind + "."), lost: !drop, drop: drop} })
+					s.must(s.produce(s.live()))
+					s.must(s.read())
+					s.due()()
+					<-met
+					s.again()
+				})
+			})
+		}
+	}
+}
+
+func TestEngineBrokersUnreachableDuringARun(t *testing.T) {
+	t.Parallel()
+	inHouse(t, func(t *testing.T) {
+		s := station(t, 2, houseOptions{People: 60, ChunkNotices: 1, ChunkEntries: 2})
+		finish := s.due()
+		s.decided(2)
+		s.going()
+		for _, i := range s.all {
+			i.gate.sever()
+		}
+		time.Sleep(2 * s.sessionTimeout())
+		for _, i := range s.all {
+			i.gate.mend()
+		}
+		finish()
+		s.again()
+	})
+}
+
+func TestEngineBrokersGoneAtStart(t *testing.T) {
+	t.Parallel()
+	inHouse(t, func(t *testing.T) {
+		h := newTestHouse(t, houseOptions{})
+		h.dial = newCutGate().dial
+		i := h.instance(0)
+		t.Cleanup(i.quit)
+		err := i.start()
+		if err == nil || !strings.Contains(err.Error(), "kafka.brokers") || !strings.Contains(err.Error(), h.brokers[0]) {
+			t.Errorf("got %v; want the address and the setting", err)
+		}
+	})
+}
+
+// A transactional id that was idle for a week is forgotten: the task takes it anew and goes on.
+func TestEngineExpiredTransactionalID(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"watch", "intake"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			inHouse(t, func(t *testing.T) {
+				s := station(t, 1, houseOptions{})
+				s.clock.set(s.day.At(4, 0, s.zone))
+				expired := s.all[0].gate.when(&rule{key: kmsg.Produce, match: to(kind + "."), answer: func(r kmsg.Request) kmsg.Response {
+					return refusal(r.(*kmsg.ProduceRequest), kerr.InvalidProducerIDMapping)
+				}})
+				s.must(s.produce(s.live()))
+				s.must(s.read())
+				s.due()()
+				<-expired.met
+				s.again()
+			})
+		})
+	}
+}
