@@ -62,6 +62,7 @@ func rebuild(ctx context.Context, cfg *config.Config, clk timepiece, sources, as
 	}
 	defer k.Close()
 	shared := state.NewShared(int64(cfg.State.Cache), false)
+	shared.Fatal = endAtOnce
 	defer shared.Close()
 	ec, err := engineConfig(cfg, k, clk, log, nil, shared)
 	if err != nil {

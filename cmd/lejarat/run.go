@@ -188,6 +188,7 @@ func dryRun(ctx context.Context, cfg *config.Config, clk timepiece, asJSON bool,
 	}
 	defer os.RemoveAll(dir)
 	shared := state.NewShared(dryRunCache, false)
+	shared.Fatal = endAtOnce
 	defer shared.Close()
 	ec, err := engineConfig(cfg, k, clk, log, nil, shared)
 	if err != nil {

@@ -64,6 +64,7 @@ func sweep(ctx context.Context, cfg *config.Config, clk timepiece, topic string,
 		return err
 	}
 	shared := state.NewShared(int64(cfg.State.Cache), false)
+	shared.Fatal = endAtOnce
 	defer shared.Close()
 	ec, err := engineConfig(cfg, k, clk, log, nil, shared)
 	if err != nil {
