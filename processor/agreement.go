@@ -109,7 +109,9 @@ func (t *watchTask) agree(ctx context.Context) error {
 		}
 		records = append(records, event.Record{Topic: t.tp.Topic, Partition: t.tp.Partition, Key: journal.ControlKey(), Value: body})
 	}
-	if newest, ok := t.runs.rulesOf(t.cfg.Generation); !ok || t.own.newer(&newest) {
+	newest, ok := t.runs.rulesOf(t.cfg.Generation)
+	said := !ok || t.own.newer(&newest) // for the first time in this process: of its partitions, the first to start
+	if said {
 		records = append(records, rulesMessage(t.cfg, t.cfg.Clock.Real()))
 	}
 	if t.runs.notificationsID() == "" {
@@ -118,8 +120,16 @@ func (t *watchTask) agree(ctx context.Context) error {
 	if len(records) == 0 {
 		return nil
 	}
+	ends, err := t.cfg.Log.Spans(ctx, t.cfg.runs())
+	if err != nil {
+		return err
+	}
+	asked := t.cfg.Clock.Real()
 	if _, err := t.writer.Commit(ctx, records, nil); err != nil {
-		return fmt.Errorf("writing what partition %d is worked on with: %w", t.tp.Partition, err)
+		return clockRefused(fmt.Errorf("writing what partition %d is worked on with: %w", t.tp.Partition, err))
+	}
+	if said {
+		t.starting = &clockQuestion{asked: asked, ends: ends}
 	}
 	if c != nil {
 		t.control = c

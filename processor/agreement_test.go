@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/datadriven"
-
 	"lejarat/processor/event"
 )
 
@@ -90,7 +88,7 @@ func TestNewerRulesEndARunUnderWay(t *testing.T) {
 	h.log.Produced = nil
 	h.stop(t)
 	h.clock.real = h.clock.real.Add(time.Minute)
-	h.configure(t, &datadriven.TestData{CmdArgs: []datadriven.CmdArg{{Key: "max_run", Vals: []string{"7"}}}})
+	h.configure(t, settings("max_run", "7"))
 	h.out.Reset()
 	h.start(t)
 	if got := h.out.String(); !strings.Contains(got, "emitted r1 passport 1 P6M") {

@@ -42,18 +42,19 @@ type Source struct {
 
 // Limits are the named sizes and intervals of the engine.
 type Limits struct {
-	BatchRecords  int           // records of one intake transaction
-	ChunkNotices  int           // notices of one transaction of a run
-	ChunkEntries  int           // timeline entries looked at in one step of a run
-	CommitPause   time.Duration // between the transactions of one id: an earlier one waits inside the broker
-	WatermarkBusy time.Duration // between watermarks around a run
-	WatermarkLoad time.Duration // between watermarks while loading
-	WatermarkIdle time.Duration // between watermarks else
-	WatermarkSame time.Duration // between watermarks that say nothing new: a restart reads no more of the journal than since the last
-	PollWait      time.Duration // how long an idle task waits for records
-	FlushEvery    time.Duration // how much a crash may lose of a store
-	BarrierAge    time.Duration // real age at which a run must take its barrier anew
-	StateAge      time.Duration // real age at which a store is thrown away
+	BatchRecords   int           // records of one intake transaction
+	ChunkNotices   int           // notices of one transaction of a run
+	ChunkEntries   int           // timeline entries looked at in one step of a run
+	CommitPause    time.Duration // between the transactions of one id: an earlier one waits inside the broker
+	WatermarkBusy  time.Duration // between watermarks around a run
+	WatermarkLoad  time.Duration // between watermarks while loading
+	WatermarkIdle  time.Duration // between watermarks else
+	WatermarkSame  time.Duration // between watermarks that say nothing new: a restart reads no more of the journal than since the last
+	PollWait       time.Duration // how long an idle task waits for records
+	FlushEvery     time.Duration // how much a crash may lose of a store
+	ClockTolerance time.Duration // how far this machine's clock and the brokers' may differ before runs are held
+	BarrierAge     time.Duration // real age at which a run must take its barrier anew
+	StateAge       time.Duration // real age at which a store is thrown away
 }
 
 // DefaultLimits are the sizes that research and benchmarks favour.
@@ -61,7 +62,7 @@ func DefaultLimits() Limits {
 	return Limits{BatchRecords: 5000, ChunkNotices: 5000, ChunkEntries: 20000, CommitPause: 30 * time.Millisecond,
 		WatermarkBusy: time.Second, WatermarkLoad: time.Second, WatermarkIdle: 30 * time.Second,
 		WatermarkSame: time.Minute, PollWait: 250 * time.Millisecond,
-		FlushEvery: 30 * time.Second, BarrierAge: 15 * time.Minute, StateAge: 15 * 24 * time.Hour}
+		FlushEvery: 30 * time.Second, ClockTolerance: time.Minute, BarrierAge: 15 * time.Minute, StateAge: 15 * 24 * time.Hour}
 }
 
 // Config is everything the engine needs.

@@ -232,9 +232,12 @@ func (t *watchTask) fire(ctx context.Context) error {
 		for k, n := range c.counts {
 			t.run.counts[k] -= n
 		}
-		if errors.Is(err, event.ErrTopic) { // aborted for certain
+		switch { // both aborted for certain
+		case errors.Is(err, event.ErrTopic):
 			t.again()
 			return t.withoutTopic(ctx, err)
+		case errors.Is(err, event.ErrClock):
+			return t.refusedByClock(ctx, err)
 		}
 		return t.failed(err)
 	}

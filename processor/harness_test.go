@@ -39,6 +39,8 @@ type harness struct {
 	names   map[string]string // ref → name in the script
 	starts  int
 	printed map[string]bool // notifications, by partition/offset
+	brokers func() time.Time
+	mine    func(event.TopicPartition) bool // which partitions this instance has; nil is all
 }
 
 type manualClock struct{ now, real time.Time }
@@ -62,7 +64,8 @@ func newHarness(t testing.TB) *harness {
 	}
 	h := &harness{zone: zone, names: map[string]string{}, printed: map[string]bool{}, shared: state.NewShared(8<<20, true)}
 	h.clock = &manualClock{real: time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC), now: time.Date(2026, 1, 1, 12, 0, 0, 0, zone)}
-	h.log = simtest.NewLog(h.clock.Real)
+	h.brokers = h.clock.Real
+	h.log = simtest.NewLog(func() time.Time { return h.brokers() })
 	h.cfg = Config{Log: h.log, Clock: h.clock, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Prefix: "lejarat.", Generation: 1,
 		Partitions: 2, Dir: "state", Shared: h.shared, Limits: DefaultLimits(), Mapping: "m"}
 	h.cfg.Limits.CommitPause, h.cfg.Limits.WatermarkBusy, h.cfg.Limits.WatermarkIdle = 0, 0, 0
@@ -121,6 +124,9 @@ func (h *harness) open(t testing.TB) *Engine {
 func (h *harness) startTasks(t testing.TB, e *Engine) bool {
 	ctx := context.Background()
 	for p := int32(0); p < h.cfg.Partitions; p++ {
+		if h.mine != nil && !h.mine(event.TopicPartition{Topic: h.cfg.journal(), Partition: p}) {
+			continue
+		}
 		if err := h.runs.readAll(ctx); err != nil { // nobody tails it meanwhile
 			h.refused(err)
 			return false
@@ -134,6 +140,9 @@ func (h *harness) startTasks(t testing.TB, e *Engine) bool {
 	}
 	for _, topic := range h.cfg.inputs() {
 		for p := range e.inputs[topic] {
+			if h.mine != nil && !h.mine(event.TopicPartition{Topic: topic, Partition: p}) {
+				continue
+			}
 			task, err := newIntakeTask(&h.cfg, event.TopicPartition{Topic: topic, Partition: p}, e.inputs[topic], func() bool { return true })
 			if err != nil {
 				t.Fatal(err)

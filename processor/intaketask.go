@@ -153,7 +153,7 @@ func (t *intakeTask) take(b *intakeBatch, r *event.Record) error {
 	if r.Control {
 		return nil
 	}
-	in := intake.Input{Record: r, Now: t.cfg.Clock.Now()}
+	in := intake.Input{Record: r, Now: t.now(r)}
 	var err error
 	if in.Change, err = t.dec.Decode(r); err != nil {
 		if !errors.As(err, &in.Reject) {
@@ -190,6 +190,16 @@ func (t *intakeTask) take(b *intakeBatch, r *event.Record) error {
 			"topic", t.tp.Topic, "partition", t.tp.Partition, "offset", r.Offset)
 	}
 	return nil
+}
+
+// now is when the record counts as read. A machine whose clock is behind must not let a moved row take part too early: it
+// was read no sooner than it was written.
+func (t *intakeTask) now(r *event.Record) time.Time {
+	now := t.cfg.Clock.Now()
+	if !t.cfg.Virtual && r.Time.After(now) {
+		return r.Time
+	}
+	return now
 }
 
 // row returns what is known of a row: from this batch, else from the store.

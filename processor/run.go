@@ -33,11 +33,12 @@ type run struct {
 
 	ends     map[event.TopicPartition]event.Span // of the sources, when the barrier was taken
 	decided  map[event.TopicPartition]event.Span // of notifications and runs, after the barrier
-	taken    time.Time                           // real time of the barrier
-	reported string                              // why the run is held, as it stands in runs
-	held     string                              // why it is held, as it was said last
-	detail   string                              // the same for people, empty while it is not held
-	again    time.Time                           // real time before which nothing is tried again
+	clock    *clockQuestion
+	taken    time.Time // real time of the barrier
+	reported string    // why the run is held, as it stands in runs
+	held     string    // why it is held, as it was said last
+	detail   string    // the same for people, empty while it is not held
+	again    time.Time // real time before which nothing is tried again
 
 	scan   []byte // where the scan of people (phaseRules) or of the timeline goes on
 	due    RunDue
@@ -79,6 +80,9 @@ func (t *watchTask) advance(ctx context.Context) error {
 	if !t.run.busy() {
 		if !due || t.cfg.HasLiveFrom && date < t.cfg.LiveFrom || t.runs.Complete(date, t.tp.Partition) {
 			return nil
+		}
+		if date < max(t.runs.lastComplete(t.tp.Partition), t.cursor) {
+			return t.passed(ctx, date)
 		}
 		t.run = run{phase: phaseBarrier, date: date, started: t.cfg.Clock.Now(), counts: map[watch.Count]int{}}
 		if t.resume() {
@@ -166,7 +170,16 @@ func (t *watchTask) barrier(ctx context.Context) error {
 	if err := t.ledger.checkSpans(decided, stood); err != nil {
 		return err
 	}
-	t.run.decided, t.run.phase = decided, phaseLedger
+	t.run.decided = decided
+	switch err := t.askClock(ctx); {
+	case errors.Is(err, event.ErrClock):
+		return t.refusedByClock(ctx, err)
+	case errors.Is(err, event.ErrTopic):
+		return t.withoutTopic(ctx, err)
+	case err != nil:
+		return t.failed(err)
+	}
+	t.run.phase = phaseLedger
 	return nil
 }
 
@@ -193,17 +206,28 @@ func (t *watchTask) catchUp(ctx context.Context) error {
 		if tail.reached(of(t.run.decided, tail.topic)) {
 			continue
 		}
-		if t.cfg.Clock.Real().Sub(t.run.taken) > patience {
-			text := tail.topic + " is not read to its end yet"
-			return t.held(ctx, HeldBarrier, text, text)
-		}
-		return nil
+		return t.waits(ctx, tail.topic+" is not read to its end yet")
 	}
 	if t.otherRules() != "" {
 		t.again()
 		return nil
 	}
+	ahead, known := t.runs.answer(t.run.clock)
+	if !known {
+		return t.waits(ctx, t.cfg.runs()+" does not show the end of this run's own transaction yet")
+	}
+	if ahead.Abs() > t.cfg.Limits.ClockTolerance {
+		return t.clockHolds(ctx, ahead)
+	}
 	t.run.phase, t.run.reported, t.run.held, t.run.detail = phaseRules, "", "", ""
+	return nil
+}
+
+// waits reports, after a while, what the run waits for.
+func (t *watchTask) waits(ctx context.Context, text string) error {
+	if t.cfg.Clock.Real().Sub(t.run.taken) > patience {
+		return t.held(ctx, HeldBarrier, text, text)
+	}
 	return nil
 }
 
@@ -290,7 +314,7 @@ func (t *watchTask) held(ctx context.Context, reason, cause, detail string) erro
 	switch {
 	case err == nil:
 		t.run.reported = reason + cause
-	case errors.Is(err, event.ErrTopic):
+	case errors.Is(err, event.ErrTopic) || errors.Is(err, event.ErrClock):
 	default:
 		return t.failed(err)
 	}

@@ -29,6 +29,7 @@ const (
 	HeldBarrier = "waiting"       // changes that were there when the run began are not joined yet
 	HeldFuse    = "fuse"          // more would go out than max_run
 	HeldRules   = "rules"         // a newer instance runs with other rules
+	HeldClock   = "clock"         // this machine's clock and the brokers' differ, or it was set back
 	HeldTopic   = "topic"         // a topic is missing or may not be used
 	HeldPoison  = "journal"       // a journal record cannot be read
 	NotRunning  = "not_running"   // nothing ran on that date
@@ -110,13 +111,15 @@ type Runs struct {
 	rules         map[int]RunRules
 	notifications string
 	generations   map[int]LiveRecord
-	fired         map[int]bool // generations that wrote a run
+	markers       map[event.TopicPartition]clockMarker
+	last          map[int32]event.Date // partition → newest complete date of this generation
+	fired         map[int]bool         // generations that wrote a run
 }
 
 func openRuns(ctx context.Context, cfg *Config) (*Runs, error) {
 	r := &Runs{cfg: cfg, progress: newProgress(cfg.Clock.Real()), positions: map[event.TopicPartition]int64{},
 		records: map[runKey]runEntry{}, commands: map[event.Date]string{}, rules: map[int]RunRules{},
-		generations: map[int]LiveRecord{}, fired: map[int]bool{}}
+		generations: map[int]LiveRecord{}, markers: map[event.TopicPartition]clockMarker{}, last: map[int32]event.Date{}, fired: map[int]bool{}}
 	spans, err := cfg.Log.Spans(ctx, cfg.runs())
 	if err != nil {
 		return nil, err
@@ -143,9 +146,13 @@ func (r *Runs) step(ctx context.Context, wait time.Duration) error {
 }
 
 func (r *Runs) take(records []event.Record) error {
+	real := r.cfg.Clock.Real()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i := range records {
+		if records[i].Control {
+			r.mark(&records[i], real)
+		}
 		if rec := &records[i]; !rec.Control && rec.Value != nil {
 			if err := r.read(rec); err != nil {
 				// Going on would leave it out, and what came with it: a finished day could look like one that was not.
@@ -192,6 +199,9 @@ func (r *Runs) keep(date event.Date, v RunRecord, offset int64) {
 	r.fired[v.Generation] = true
 	if before, ok := r.records[k]; !ok || offset > before.offset {
 		r.records[k] = runEntry{v, offset}
+	}
+	if v.State == RunComplete && v.Generation == r.cfg.Generation {
+		r.last[v.Partition] = max(r.last[v.Partition], date)
 	}
 }
 
@@ -249,15 +259,10 @@ func (r *Runs) Complete(date event.Date, partition int32) bool {
 }
 
 // lastComplete is the newest date that the partition finished, 0 for none.
-func (r *Runs) lastComplete(partition int32) (last event.Date) {
+func (r *Runs) lastComplete(partition int32) event.Date {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for k, v := range r.records {
-		if k.generation == r.cfg.Generation && k.partition == partition && v.State == RunComplete {
-			last = max(last, k.date)
-		}
-	}
-	return last
+	return r.last[partition]
 }
 
 // firstOf is the first date of which the partition said anything, event.NoExpiry for none.

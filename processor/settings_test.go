@@ -88,6 +88,11 @@ func (h *harness) configure(t testing.TB, d *datadriven.TestData) {
 	h.cores(&set, idKey, &w)
 }
 
+// settings are the arguments of service with one setting.
+func settings(key, value string) *datadriven.TestData {
+	return &datadriven.TestData{CmdArgs: []datadriven.CmdArg{{Key: key, Vals: []string{value}}}}
+}
+
 // otherInstance lets an instance with these settings start beside this one, without a partition of its own yet.
 func (h *harness) otherInstance(t testing.TB, d *datadriven.TestData) {
 	other := &harness{zone: h.zone, clock: h.clock, starts: h.starts, cfg: h.cfg}

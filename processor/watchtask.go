@@ -29,11 +29,12 @@ type watchTask struct {
 	marks    map[event.TopicPartition]journal.Watermark // by source partition
 	sources  map[uint32]string                          // source id → topic
 	control  *journal.Control
-	own      RunRules   // of this instance
-	cursor   event.Date // the last day whose entries were all judged in this store
-	bulk     bool       // this store's first fill
-	rules    string     // hash of the rules that the timeline was made for
-	poison   int64      // offset of a record that cannot be read, -1 for none
+	own      RunRules       // of this instance
+	starting *clockQuestion // nil once the clock was looked at
+	cursor   event.Date     // the last day whose entries were all judged in this store
+	bulk     bool           // this store's first fill
+	rules    string         // hash of the rules that the timeline was made for
+	poison   int64          // offset of a record that cannot be read, -1 for none
 	run      run
 	applied  int
 }
@@ -195,6 +196,9 @@ func (t *watchTask) step(ctx context.Context, wait time.Duration) error {
 		wait = min(wait, t.run.wait(t.cfg.Clock.Real()))
 	}
 	if err := t.apply(ctx, wait); err != nil {
+		return err
+	}
+	if err := t.startingClock(); err != nil {
 		return err
 	}
 	if !t.cfg.rebuilding {

@@ -23,6 +23,8 @@ func classify(err error) error {
 		return fmt.Errorf("%w: %w: check kafka.sasl and the ACLs of this user", event.ErrAccess, err)
 	case is(err, kerr.UnknownTopicOrPartition, kerr.TopicAuthorizationFailed, kerr.UnknownTopicID, kerr.InconsistentTopicID, kerr.InvalidTopicException):
 		return fmt.Errorf("%w (Kafka may give the same answer to both): %w", event.ErrTopic, err)
+	case is(err, kerr.InvalidTimestamp):
+		return fmt.Errorf("%w: %w", event.ErrClock, err)
 	case is(err, kerr.OffsetOutOfRange):
 		return fmt.Errorf("%w: %w", event.ErrRange, err)
 	}

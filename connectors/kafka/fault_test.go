@@ -26,6 +26,7 @@ func TestWhatAnAnswerOfTheBrokerMeans(t *testing.T) {
 		{"produce: the broker asks to abort", kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.TransactionAbortable}, event.ErrRetry, true},
 		{"produce: topic not allowed", kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.TopicAuthorizationFailed}, event.ErrTopic, true},
 		{"produce: id not allowed", kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.TransactionalIDAuthorizationFailed}, event.ErrAccess, false},
+		{"produce: a time in the future", kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.InvalidTimestamp}, event.ErrClock, true},
 		{"produce: out of order", kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.OutOfOrderSequenceNumber}, event.ErrRetry, true},
 		{"produce: record without a key", kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.InvalidRecord}, nil, true},
 		{"end: fenced", kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, TopLevel: true, Err: kerr.ProducerFenced}, event.ErrFenced, false},
@@ -47,7 +48,7 @@ func TestWhatAnAnswerOfTheBrokerMeans(t *testing.T) {
 			}
 			fault.Remove()
 			t.Log(err)
-			for _, class := range []error{event.ErrRetry, event.ErrFenced, event.ErrTopic, event.ErrAccess} {
+			for _, class := range []error{event.ErrRetry, event.ErrFenced, event.ErrTopic, event.ErrAccess, event.ErrClock} {
 				if errors.Is(err, class) != (class == k.want) {
 					t.Errorf("got %v, want %v", err, k.want)
 				}

@@ -55,7 +55,7 @@ func (c *Client) Fence(ctx context.Context, id string) (event.Writer, error) {
 // Commit implements event.Writer. The whole transaction has the transaction timeout to get to the brokers: after it they
 // abort it anyway.
 //
-// Beside event's classes: an event.ErrTopic, or a record that the brokers refuse for its size or form, aborts for certain
+// Beside event's classes: an event.ErrTopic, an event.ErrClock, or a record that the brokers refuse for its size or form, aborts for certain
 // and leaves the writer usable; the same records will be refused again. event.ErrFenced may also mean that the transaction
 // outlived its timeout: brokers give the same answer. Where the answer came to the commit itself, the error is
 // event.ErrUnknown as well: the library may have asked twice, and the first answer been lost.
@@ -145,7 +145,7 @@ func (w *Writer) refused(ctx context.Context, err error) error {
 	if abortErr := w.abort(ctx); abortErr != nil {
 		return w.die("aborting", fmt.Errorf("%w, after %w", abortErr, err))
 	}
-	if errors.Is(class, event.ErrTopic) || is(err, kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidRecord) {
+	if errors.Is(class, event.ErrTopic) || errors.Is(class, event.ErrClock) || is(err, kerr.MessageTooLarge, kerr.RecordListTooLarge, kerr.InvalidRecord) {
 		return fmt.Errorf("transaction of %s aborted: %w", w.id, class)
 	}
 	return fmt.Errorf("transaction of %s: %w: %w", w.id, event.ErrRetry, class)

@@ -208,3 +208,25 @@ func BenchmarkCommit(b *testing.B) {
 		})
 	}
 }
+
+// TestMarkerCarriesTheBrokersTime: the engine compares the machine's clock with it.
+func TestMarkerCarriesTheBrokersTime(t *testing.T) {
+	c, topic := begin(t, 1)
+	before := time.Now().Add(-time.Minute) // a test's broker may be another machine
+	commit(t, fence(t, c, unique("id")), topic, "a")
+	r := read(t, c, topic, 0)
+	for {
+		records, err := r.Poll(testContext(t), 10, time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range records {
+			if m := &records[i]; m.Control {
+				if m.Time.Before(before) || m.Time.After(time.Now().Add(time.Minute)) {
+					t.Errorf("the marker is of %s", m.Time)
+				}
+				return
+			}
+		}
+	}
+}

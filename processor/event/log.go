@@ -44,7 +44,7 @@ type Writer interface {
 	// broker, and before the transaction ends, check is called (when not nil): an error of it aborts.
 	//
 	// Errors: the error of check, and ErrRetry (aborted for certain: the writer goes on being usable), ErrFenced
-	// (another owner has the id), ErrUnknown (nobody knows whether the transaction ended). After the last two the
+	// (another owner has the id), ErrTopic and ErrClock (aborted for certain, and again with the same), ErrUnknown (nobody knows whether the transaction ended). After the last two the
 	// writer is of no more use: close it, fence anew and read what is in the topics.
 	Commit(ctx context.Context, records []Record, check func() error) ([]int64, error)
 	Close()
@@ -70,6 +70,8 @@ var (
 	ErrUnknown = errors.New("outcome of the transaction unknown")
 	ErrTopic   = errors.New("topic does not exist or may not be used")
 	ErrRange   = errors.New("offset out of range")
+	// ErrClock: the brokers do not take records of this time. The transaction is aborted for certain.
+	ErrClock = errors.New("the brokers refuse the time of this machine's clock: set it, or theirs (NTP)")
 	// ErrAccess: wrong password, certificate or ACL. Waiting does not help.
 	ErrAccess = errors.New("access refused")
 )

@@ -34,6 +34,9 @@ type Log struct {
 	// Idle is called by a Poll that would wait; its error is returned. Without it such a Poll returns nothing.
 	Idle func() error
 
+	// FutureRefused: the brokers' clock is so far behind that they refuse every record of a writer.
+	FutureRefused bool
+
 	// Flaws breaks the model, to see whether a simulation notices.
 	Flaws Flaws
 }

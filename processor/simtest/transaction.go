@@ -131,6 +131,9 @@ func (w *writer) Commit(_ context.Context, records []event.Record, check func() 
 			return nil, fmt.Errorf("writing to %s: %w", records[i].Topic, event.ErrTopic)
 		}
 	}
+	if l.FutureRefused {
+		return nil, fmt.Errorf("writing to %s: %w", records[0].Topic, event.ErrClock)
+	}
 	tx, offsets := l.begin(w.id, records)
 	tx.data = true
 	if l.Produced != nil {
