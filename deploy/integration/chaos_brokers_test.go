@@ -168,21 +168,24 @@ func (b *brokers) coordinator(id string) int32 {
 // leader is the broker that leads a partition.
 func (b *brokers) leader(tp event.TopicPartition) int32 {
 	b.t.Helper()
-	topics, err := b.adm.ListTopics(b.t.Context(), tp.Topic)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return topics[tp.Topic].Partitions[tp.Partition].Leader
+	var leader int32
+	await(b.t, 30*time.Second, "the leader of "+tp.Topic, func() (bool, string) {
+		topics, err := b.adm.ListTopics(b.t.Context(), tp.Topic)
+		leader = topics[tp.Topic].Partitions[tp.Partition].Leader
+		return err == nil && leader > 0, fmt.Sprint(err)
+	})
+	return leader
 }
 
-// transaction is what the coordinator knows of an id.
-func (b *brokers) transaction(id string) kadm.DescribedTransaction {
+// transaction is what the coordinator knows of an id. A connection to a broker that was away meanwhile fails once.
+func (b *brokers) transaction(id string) (d kadm.DescribedTransaction) {
 	b.t.Helper()
-	all, err := b.adm.DescribeTransactions(b.t.Context(), id)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	return all[id]
+	await(b.t, 30*time.Second, "the transaction of "+id, func() (bool, string) {
+		all, err := b.adm.DescribeTransactions(b.t.Context(), id)
+		d = all[id]
+		return err == nil, fmt.Sprint(err)
+	})
+	return d
 }
 
 // brokerDay takes a broker away in the middle of the run, cleanly or not, and lets it come back: sometimes the one that

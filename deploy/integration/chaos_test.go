@@ -232,7 +232,7 @@ func (x *chaos) change(make func() []registry.Change) {
 }
 
 const (
-	arrivalsADay    = 20
+	arrivalsADay    = 50
 	correctionsADay = 500 // enough for a run of some seconds
 	lateCorrections = 80
 	lateSwitches    = 20
@@ -270,7 +270,7 @@ func (x *chaos) corrections(at time.Time, due event.Date, n int) (changes []regi
 	}
 	for _, key := range x.some(keys, n) {
 		d := x.book.rows.documents[key]
-		d.ValidUntil = due + event.Date([]int{0, 0, 1, 29, 30, 31}[x.dice.IntN(6)])
+		d.ValidUntil = due + event.Date([]int{0, 0, 0, 1, 30, 31}[x.dice.IntN(6)])
 		changes = append(changes, registry.Change{At: at, Table: registry.Documents, Op: registry.Update, Key: key, Document: &d})
 	}
 	return changes
