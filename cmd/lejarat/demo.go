@@ -85,7 +85,8 @@ func demo(ctx context.Context, f demoFlags, terminal bool, out io.Writer) error 
 	}
 	defer s.close()
 	server, err := console.Start(console.Options{Listen: f.listen, Logger: log, Gatherer: newRegistry(), Mailbox: box, Live: func() error { return nil },
-		Ready: func() (bool, any) { ready, tasks := s.engine.Status(); return ready, tasks }, Story: story.page})
+		Ready: func() (bool, any) { ready, tasks := s.engine.Status(); return ready, tasks }, Story: story.page,
+		Explain: answer(s.cfg, s.engine, log)})
 	if err != nil {
 		return err
 	}
