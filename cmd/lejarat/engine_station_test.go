@@ -110,8 +110,9 @@ func to(part string) func(kmsg.Request) bool {
 	}
 }
 
-// atCommit puts a rule up on every instance, for the next transaction that writes to the topic; it says which one met it.
-func (s *stationed) atCommit(topic string, of func(*instance) *rule) <-chan *instance {
+// atWrite calls before, on the instance that is the first to come so far, when records of a transaction for the topic are about
+// to leave it.
+func (s *stationed) atWrite(topic string, before func(*instance)) <-chan *instance {
 	ids, err := s.k.TopicIDs(s.ctx, topic)
 	s.must(err)
 	met := make(chan *instance, len(s.all))
@@ -125,18 +126,25 @@ func (s *stationed) atCommit(topic string, of func(*instance) *rule) <-chan *ins
 				}
 				return false
 			},
-			before: func(<-chan struct{}) {
-				r := of(i)
-				before := r.before
-				r.key = kmsg.EndTxn
-				r.before = func(down <-chan struct{}) {
-					if met <- i; before != nil {
-						before(down)
-					}
-				}
-				i.gate.when(r)
-			}})
+			before: func(<-chan struct{}) { before(i); met <- i }})
 	}
+	return met
+}
+
+// atCommit puts a rule up for the end of that transaction.
+func (s *stationed) atCommit(topic string, of func(*instance) *rule) <-chan *instance {
+	met := make(chan *instance, len(s.all))
+	s.atWrite(topic, func(i *instance) {
+		r := of(i)
+		before := r.before
+		r.key = kmsg.EndTxn
+		r.before = func(down <-chan struct{}) {
+			if met <- i; before != nil {
+				before(down)
+			}
+		}
+		i.gate.when(r)
+	})
 	return met
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -11,15 +12,31 @@ import (
 	"lejarat/processor/event"
 )
 
-// A freezes between the records of its transaction and the commit, longer than the session. B takes over and finishes. A wakes,
-// and its commit arrives at the brokers.
+// freezing are the two moments at which a zombie is made: its records are on their way to the brokers, or there and not committed.
+func freezing(t *testing.T, f func(s *stationed, freeze func(topic, id string) <-chan *instance)) {
+	for _, written := range []bool{false, true} {
+		t.Run(fmt.Sprintf("written=%v", written), func(t *testing.T) {
+			t.Parallel()
+			inHouse(t, func(t *testing.T) {
+				s := station(t, 2, houseOptions{})
+				f(s, func(topic, id string) <-chan *instance {
+					if !written {
+						return s.atWrite(topic, func(i *instance) { i.gate.freeze() })
+					}
+					return s.atCommit(topic, func(i *instance) *rule {
+						return &rule{match: to(id), before: func(<-chan struct{}) { i.gate.freeze() }}
+					})
+				})
+			})
+		})
+	}
+}
+
+// A freezes in its transaction, longer than the session. B takes over and finishes. A wakes, and what it had sent arrives.
 func TestEngineZombieWatchCommitsNothing(t *testing.T) {
 	t.Parallel()
-	inHouse(t, func(t *testing.T) {
-		s := station(t, 2, houseOptions{})
-		met := s.atCommit(s.cfg.Kafka.Topics().Notifications, func(i *instance) *rule {
-			return &rule{match: to("watch."), before: func(<-chan struct{}) { i.gate.freeze() }}
-		})
+	freezing(t, func(s *stationed, freeze func(topic, id string) <-chan *instance) {
+		met := freeze(s.cfg.Kafka.Topics().Notifications, "watch.")
 		finish := s.due()
 		zombie := <-met
 		s.forget()
@@ -32,12 +49,9 @@ func TestEngineZombieWatchCommitsNothing(t *testing.T) {
 // The same for intake: what the zombie has read, the new owner has read too.
 func TestEngineZombieIntakeCommitsNothing(t *testing.T) {
 	t.Parallel()
-	inHouse(t, func(t *testing.T) {
-		s := station(t, 2, houseOptions{})
-		met := s.atCommit(s.cfg.Kafka.Journal(1), func(i *instance) *rule {
-			return &rule{match: to("intake."), before: func(<-chan struct{}) { i.gate.freeze() }}
-		})
+	freezing(t, func(s *stationed, freeze func(topic, id string) <-chan *instance) {
 		s.clock.set(s.day.At(4, 0, s.zone))
+		met := freeze(s.cfg.Kafka.Journal(1), "intake.")
 		s.must(s.produce(s.live()))
 		zombie := <-met
 		s.forget()
