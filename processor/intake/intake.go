@@ -208,7 +208,7 @@ func (c *Core) effective(f *facts, in *Input, old *Row, known bool) int64 {
 		}
 	}
 	switch {
-	case in.First:
+	case in.First && !known: // what replaced known facts came into force with the change, also in a snapshot
 		return journal.SinceBefore
 	case !in.Change.Committed.IsZero():
 		return in.Change.Committed.UnixMilli()
