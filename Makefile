@@ -35,8 +35,8 @@ check: ## format, vet, staticcheck, race detector, tidy modules, clean tree
 bench: ## micro-benchmarks and the whole pipeline on the embedded broker
 	go test -run '^$$' -bench . -benchmem ./...
 
-sim: ## simulated faults over the model of Kafka and on the embedded broker, then the oracle's comparison (SEED=7 N=3 PEOPLE=5000 DAYS=365)
-	LEJARAT_SIM_SEED=$(SEED) LEJARAT_SIM_SEEDS=$(N) go test -count=1 -timeout 60m -v -run 'TestSimulation$$' ./processor
+sim: ## simulated faults in small and large worlds over the model of Kafka and on the embedded broker, then the oracle's comparison (SEED=7 N=3 PEOPLE=5000 DAYS=365)
+	LEJARAT_SIM_SEED=$(SEED) LEJARAT_SIM_SEEDS=$(N) go test -count=1 -timeout 12h -v -run 'Test(Model|Simulation)$$' ./processor
 	LEJARAT_ENGINE_SEED=$(SEED) LEJARAT_ENGINE_SEEDS=$(N) go test -count=1 -timeout 600m -v -run TestEngineSimulation ./cmd/lejarat
 	LEJARAT_ORACLE_SEED=$(SEED) LEJARAT_ORACLE_SEEDS=$(N) LEJARAT_ORACLE_PEOPLE=$(PEOPLE) LEJARAT_ORACLE_DAYS=$(DAYS) \
 	go test -count=1 -timeout 60m -v -run TestOracle ./cmd/lejarat

@@ -14,7 +14,12 @@ type testDecoder struct {
 	zone    *time.Location
 }
 
-func testColumns(kind string) []event.Column {
+func testColumns(kind string) []event.Column { return testColumnsOf[kind] }
+
+var testColumnsOf = map[string][]event.Column{"document": makeColumns("document"), "heartbeat": makeColumns("heartbeat"),
+	"registration": makeColumns("registration")}
+
+func makeColumns(kind string) []event.Column {
 	var names string
 	switch kind {
 	case "document", "heartbeat":
@@ -43,6 +48,8 @@ func columnNames(kind string) (names []string) {
 	return names
 }
 
+var testSnapshots = map[string]event.Snapshot{"": event.Streamed, "row": event.SnapshotRow, "last": event.SnapshotLast}
+
 // Decode implements Decoder.
 func (d *testDecoder) Decode(r *event.Record) (event.Change, error) {
 	parts := strings.Split(string(r.Value), "\x1f")
@@ -56,7 +63,7 @@ func (d *testDecoder) Decode(r *event.Record) (event.Change, error) {
 		return event.Change{}, &event.Reject{Row: row, Reason: "no commit time"}
 	}
 	ch := event.Change{Row: row, Order: lsn, Committed: time.UnixMilli(ms)}
-	ch.Snapshot = map[string]event.Snapshot{"": event.Streamed, "row": event.SnapshotRow, "last": event.SnapshotLast}[parts[3]]
+	ch.Snapshot = testSnapshots[parts[3]]
 	switch parts[0] {
 	case "delete":
 		ch.Op = event.Delete
@@ -69,6 +76,7 @@ func (d *testDecoder) Decode(r *event.Record) (event.Change, error) {
 	case "garbage":
 		return ch, &event.Reject{Row: row, Reason: "not JSON"}
 	}
+	ch.Values = make([]event.Value, 0, len(d.columns))
 	for i, c := range d.columns {
 		ch.Values = append(ch.Values, d.value(c, parts[4+i]))
 	}

@@ -10,11 +10,11 @@ import (
 // fill writes the first snapshot of both registries.
 func (w *simWorld) fill() {
 	var rows []simRow
-	for p := range simPeople {
-		for n := range 2 + w.rng.IntN(3) {
+	for p := range w.names {
+		for n := range w.size.documents.draw(w.rng) {
 			rows = append(rows, w.newDocument(fmt.Sprintf("d%d%d", p, n), p))
 		}
-		for n := range 1 + w.rng.IntN(2) {
+		for n := range w.size.registrations.draw(w.rng) {
 			rows = append(rows, w.newRegistration(fmt.Sprintf("r%d%d", p, n), p))
 		}
 	}
@@ -43,7 +43,7 @@ func (w *simWorld) newRegistration(key string, person int) simRow {
 }
 
 // expiry is a date around which something comes due while the sim runs.
-func (w *simWorld) expiry() event.Date { return w.day + event.Date(w.rng.IntN(7)) }
+func (w *simWorld) expiry() event.Date { return w.day + event.Date(w.rng.IntN(w.size.expiry)) }
 
 // email is one of few, so that people share addresses.
 func (w *simWorld) email() string { return fmt.Sprintf("m%d@example.hu", w.rng.IntN(3)) }
@@ -95,13 +95,29 @@ func (w *simWorld) created() string {
 		w.write(w.change("upsert", next))
 		return "made again: " + next.String()
 	}
-	p := w.rng.IntN(simPeople)
+	p := w.rng.IntN(len(w.names))
 	row := w.newDocument(fmt.Sprintf("d-%d", len(w.ids)), p)
 	if w.rng.IntN(3) == 0 {
 		row = w.newRegistration(fmt.Sprintf("r-%d", len(w.ids)), p)
 	}
 	w.write(w.change("upsert", row))
 	return "new: " + row.String()
+}
+
+// signedUp: somebody registers, or switches the service on.
+func (w *simWorld) signedUp() string {
+	for _, id := range w.ids {
+		if r := w.current(id); r.table == "registration" && !r.deleted && !r.on {
+			next := *r
+			next.on = true
+			w.write(w.change("upsert", next))
+			return "switched on: " + next.String()
+		}
+	}
+	row := w.newRegistration(fmt.Sprintf("r-%d", len(w.ids)), w.rng.IntN(len(w.names)))
+	row.on = true
+	w.write(w.change("upsert", row))
+	return "signed up: " + row.String()
 }
 
 // edited changes a fact of a row; now and then the connector writes it in a transaction that stays open.
@@ -142,7 +158,7 @@ func (w *simWorld) deleted() string {
 
 // married gives a person another name, in both registries or, for the time being, in one.
 func (w *simWorld) married() string {
-	p := w.rng.IntN(simPeople)
+	p := w.rng.IntN(len(w.names))
 	w.names[p]++
 	only := [...]string{"", "", "document", "registration"}[w.rng.IntN(4)]
 	for _, id := range append([]string(nil), w.ids...) {
@@ -207,10 +223,10 @@ func (w *simWorld) snapshots() string {
 	if r == nil {
 		return "nothing"
 	}
-	c := w.change("upsert", *r)
+	c := w.change("upsert", w.unseen(*r))
 	c.snapshot = "row"
 	w.write(c)
-	return "a snapshot begins with " + r.String()
+	return "a snapshot begins with " + c.row.String()
 }
 
 func (w *simWorld) endSnapshot(table string) string {
@@ -218,10 +234,21 @@ func (w *simWorld) endSnapshot(table string) string {
 	if r == nil {
 		return "nothing"
 	}
-	c := w.change("upsert", *r)
+	c := w.change("upsert", w.unseen(*r))
 	c.snapshot = "last"
 	w.write(c)
-	return "a snapshot ends with " + r.String()
+	return "a snapshot ends with " + c.row.String()
+}
+
+// unseen is the row as a snapshot finds it: now and then changed while the connector had lost its position.
+func (w *simWorld) unseen(r simRow) simRow {
+	if w.rng.IntN(3) == 0 {
+		r.name = w.rng.IntN(w.names[r.person] + 1)
+	}
+	if w.rng.IntN(3) == 0 {
+		r.valid, r.on = !r.valid, !r.on
+	}
+	return r
 }
 
 // calm ends what would hold a run for ever.

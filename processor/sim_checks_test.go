@@ -13,8 +13,15 @@ import (
 
 // simRun is a partition's run of a date.
 type simRun struct {
-	date      event.Date
-	partition int32
+	date       event.Date
+	generation int
+	partition  int32
+}
+
+// simSource is a source partition as a journal knows it.
+type simSource struct {
+	journal string
+	event.TopicPartition
 }
 
 // simChecks looks at every transaction when it is committed: one function a guarantee.
@@ -29,17 +36,18 @@ type simChecks struct {
 	runs     map[simRun]RunRecord
 	sent     map[simRun]int // notices emitted
 	complete map[simRun]bool
-	next     map[event.TopicPartition]int64 // source partition → newest position in the journal
-	asked    map[string]time.Time           // transactional id → when the end of its transaction was asked for
-	names    map[string]string              // reference → row or address
-	troubled int                            // notices sent while things went wrong
-	controls map[int32]bool                 // journal partitions that have a control record
+	next     map[simSource]int64  // newest position in the journal
+	asked    map[string]time.Time // transactional id → when the end of its transaction was asked for
+	names    map[string]string    // reference → row or address
+	troubled int                  // notices sent while things went wrong
+	live     int                  // the generation that was made live by a rebuild
+	controls map[int32]bool       // journal partitions that have a control record
 }
 
 func newSimChecks(s *sim) simChecks {
 	return simChecks{s: s, emitted: map[string]simNotice{}, ids: map[string]string{}, marks: map[string]bool{}, shared: map[string]string{}, mailed: map[string]bool{},
 		byDate: map[event.Date][]simNotice{}, runs: map[simRun]RunRecord{}, sent: map[simRun]int{}, complete: map[simRun]bool{},
-		next: map[event.TopicPartition]int64{}, asked: map[string]time.Time{}, names: map[string]string{}, controls: map[int32]bool{}}
+		next: map[simSource]int64{}, asked: map[string]time.Time{}, names: map[string]string{}, controls: map[int32]bool{}}
 }
 
 // committed is the model's hook.
@@ -72,7 +80,7 @@ func (c *simChecks) committed(id string, records []event.Record) {
 	c.s.check(err)
 	for i := range notices {
 		if notices[i].Decision == event.Emitted {
-			c.sent[simRun{date, run.Partition}]++
+			c.sent[simRun{date, run.Generation, run.Partition}]++
 		}
 	}
 	c.neverStale(id, notices)
@@ -168,7 +176,10 @@ func (c *simChecks) dateNotOutlived(id string, notices []event.Notice, run *RunR
 func (c *simChecks) runsGoForward(id string, v *RunRecord) {
 	date, err := event.ParseDate(v.RunDate)
 	c.s.check(err)
-	k := simRun{date, v.Partition}
+	k := simRun{date, v.Generation, v.Partition}
+	if v.Generation < c.live {
+		c.s.failf("one generation decides: %s writes a run after generation %d was made live", id, c.live)
+	}
 	if c.complete[k] {
 		c.s.failf("runs go forward: %s/%d is %s after it was complete, by %s", v.RunDate, v.Partition, v.State, id)
 	}
@@ -202,6 +213,8 @@ func emittedOf(counts []RunCount) (n int) {
 	return n
 }
 
+var sourceTopics = map[uint32]string{journal.SourceID(documentTopic): documentTopic, journal.SourceID(registrationTopic): registrationTopic}
+
 // journalInOrder: the position in the journal of a source partition never goes back, so no source record enters twice.
 func (c *simChecks) journalInOrder(id string, r *event.Record) {
 	key, err := journal.ParseKey(r.Key)
@@ -214,7 +227,7 @@ func (c *simChecks) journalInOrder(id string, r *event.Record) {
 	}
 	w, err := journal.DecodeWatermark(r.Value)
 	c.s.check(err)
-	tp := event.TopicPartition{Topic: fmt.Sprint(key.Source), Partition: key.Partition}
+	tp := simSource{r.Topic, event.TopicPartition{Topic: sourceTopics[key.Source], Partition: key.Partition}}
 	if w.Next < c.next[tp] {
 		c.s.failf("journal in order: %s writes position %d after %d", id, w.Next, c.next[tp])
 	}

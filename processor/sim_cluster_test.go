@@ -19,8 +19,9 @@ var errSimCrash = errors.New("the process is gone")
 type simInstance struct {
 	n      int
 	shared *state.Shared
-	eng    *Engine // nil while the process is down
-	frozen bool    // it is not stepped, and knows nothing of what happens meanwhile
+	model  *state.Model // of its disk, nil where that is real
+	eng    *Engine      // nil while the process is down
+	frozen bool         // it is not stepped, and knows nothing of what happens meanwhile
 	watch  map[event.TopicPartition]*watchTask
 	intake map[event.TopicPartition]*intakeTask
 	lost   map[event.TopicPartition]bool // taken from it while it was frozen: its task must end, also where it owns it again
@@ -30,6 +31,9 @@ type simInstance struct {
 func (s *sim) boot(i *simInstance) error {
 	cfg := s.cfg
 	cfg.Shared = i.shared
+	if cfg.rebuilding {
+		cfg.Limits.WatermarkIdle = 0 // somebody waits for the end
+	}
 	s.boots++
 	cfg.Started = s.clock.real.Add(time.Duration(s.boots) * time.Microsecond)
 	e := &Engine{cfg: cfg, inputs: map[string]int32{}}
@@ -42,6 +46,9 @@ func (s *sim) boot(i *simInstance) error {
 	}
 	if e.runs, err = openRuns(s.ctx, &e.cfg); err != nil {
 		return errors.Join(err, e.ledger.close())
+	}
+	if err := s.begin(e); err != nil {
+		return errors.Join(err, e.former.close(), e.ledger.close())
 	}
 	i.eng = e
 	i.watch, i.intake = map[event.TopicPartition]*watchTask{}, map[event.TopicPartition]*intakeTask{}
@@ -69,26 +76,36 @@ func (s *sim) down(i *simInstance, killed, lost bool) {
 			s.failf("closing a store: %v", err)
 		}
 	}
-	for _, t := range i.watch {
-		end(t.store)
+	for _, tp := range orderedKeys(i.watch) {
+		end(i.watch[tp].store)
 	}
-	for _, t := range i.intake {
-		end(t.store)
+	for _, tp := range orderedKeys(i.intake) {
+		end(i.intake[tp].store)
 	}
 	end(i.eng.ledger.store)
 	i.eng, i.watch, i.intake, i.frozen = nil, nil, nil, false
 	if lost {
 		i.shared.Close()
-		i.shared = state.NewShared(simCache, true)
+		s.disk(i)
 	}
+}
+
+// disk gives the instance an empty state directory: of the model, now and then one that Pebble keeps in memory.
+func (s *sim) disk(i *simInstance) {
+	if s.size.pebble > 0 && s.seed%s.size.pebble == 0 {
+		i.shared = state.NewShared(simCache, true)
+		return
+	}
+	i.model = &state.Model{Survives: func(batches int) int { return s.rng.IntN(batches + 1) }}
+	i.shared = state.NewModel(i.model)
 }
 
 // simCache is the block cache of an instance; a sim's stores are tiny.
 const simCache = 1 << 20
 
-// flush makes the present state of one store what a crash leaves, by closing and opening it: a flush in the background
+// flush makes the present state of some stores, or of every one, what a crash leaves, by closing and opening it: a flush in the background
 // would end at a moment that no seed decides.
-func (s *sim) flush(i *simInstance) {
+func (s *sim) flush(i *simInstance, every bool) {
 	reopen := func(st **state.Store, dir string, stamp state.Stamp) {
 		err := (*st).Close()
 		if err == nil {
@@ -100,16 +117,16 @@ func (s *sim) flush(i *simInstance) {
 	}
 	cfg := &i.eng.cfg
 	for _, tp := range orderedKeys(i.watch) {
-		if s.rng.IntN(2) == 0 {
+		if every || s.rng.IntN(2) == 0 {
 			reopen(&i.watch[tp].store, cfg.storeDir("watch", cfg.Generation, tp.Partition), cfg.stamp(i.eng.journalID))
 		}
 	}
 	for _, tp := range orderedKeys(i.intake) {
-		if t := i.intake[tp]; s.rng.IntN(2) == 0 {
+		if t := i.intake[tp]; every || s.rng.IntN(2) == 0 {
 			reopen(&t.store, cfg.storeDir("intake", cfg.Generation, fmt.Sprintf("%08x", t.src.ID), tp.Partition), cfg.stamp(i.eng.journalID))
 		}
 	}
-	if s.rng.IntN(2) == 0 {
+	if every || s.rng.IntN(2) == 0 {
 		reopen(&i.eng.ledger.store, cfg.storeDir("ledger"), cfg.ledgerStamp())
 	}
 }
@@ -179,12 +196,17 @@ func (s *sim) drain(i *simInstance) (moved bool) {
 
 // wipe deletes everything under a prefix of a store.
 func (s *sim) wipe(store *state.Store, prefix byte) {
+	b := store.Batch()
+	s.each(store, prefix, func(key, _ []byte) { b.Delete(key) })
+	s.check(b.Commit())
+}
+
+// each shows everything that a store holds under a prefix.
+func (s *sim) each(store *state.Store, prefix byte, see func(key, value []byte)) {
 	cur, err := store.Cursor([]byte{prefix}, []byte{prefix + 1})
 	s.check(err)
-	b := store.Batch()
 	for ok := cur.Seek([]byte{prefix}); ok; ok = cur.Next() {
-		b.Delete(cur.Key())
+		see(cur.Key(), cur.Value())
 	}
 	s.check(cur.Close())
-	s.check(b.Commit())
 }

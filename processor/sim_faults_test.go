@@ -93,7 +93,7 @@ func (s *sim) produced(id string, records []event.Record) {
 	for n := s.rng.IntN(4); n > 0 && s.changes; n-- {
 		s.tracef("%s", s.world.happen())
 	}
-	s.steps(10 + s.rng.IntN(60))
+	s.steps(s.size.midway.draw(s.rng))
 	s.oversleep()
 	s.deep, s.producing, s.midway, i.frozen = false, "", nil, was
 	s.acting, s.firing = i, firing

@@ -92,7 +92,7 @@ func (s *sim) dueOn(doc *simRow, date event.Date) (due event.Date, ok bool) {
 	if !doc.valid || date > doc.expires {
 		return 0, false
 	}
-	for _, days := range simThresholds[doc.typ] {
+	for _, days := range s.thresholds[doc.typ] {
 		if d := doc.expires - event.Date(days); d <= date {
 			due, ok = d, true // the latest one that is due
 		}

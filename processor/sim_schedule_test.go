@@ -21,7 +21,8 @@ func (s *sim) day(last bool) {
 	if quiet {
 		s.limit = at(5, 35)
 	}
-	s.steps(40 + s.rng.IntN(120))
+	s.world.smooth = !quiet && s.rng.IntN(2) == 0 // the run is not held for what came before it
+	s.steps(s.size.before.draw(s.rng))
 	var owed map[string]bool
 	if quiet {
 		s.clock.jump(at(5, 35))
@@ -30,9 +31,9 @@ func (s *sim) day(last bool) {
 		s.heal("read the sources", s.joined)
 		owed = s.owed(date)
 	}
-	s.clock.jump(at(5, 59).Add(50 * time.Second))
+	s.clock.jump(at(6, 0).Add(-time.Duration(s.rng.IntN(2)) * time.Second))
 	s.faults, s.limit = true, at(22, 0)
-	if s.world.smooth = !quiet && s.rng.IntN(3) > 0; s.world.smooth {
+	if s.world.smooth = s.world.smooth || !quiet && s.rng.IntN(3) > 0; s.world.smooth {
 		s.world.calm()
 	} else if !quiet && s.rng.IntN(2) == 0 {
 		s.changes = false
@@ -42,22 +43,37 @@ func (s *sim) day(last bool) {
 		s.limit = at(24+4, 0)
 	}
 	s.daily(date)
+	if s.renews && !quiet && s.rng.IntN(2) == 0 {
+		s.regenerate()
+		s.faults, s.changes = true, true
+		s.daily(date)
+	}
 	if quiet || event.DateOf(s.clock.now, s.cfg.Watch.Zone) == date && s.rng.IntN(2) == 0 {
 		s.limit = at(23, 50)
 		s.clock.jump(at(6, 0))
 		s.heal("complete the run of "+date.String(), func() bool { return s.complete(date) })
 	}
+	for range 8 * len(s.elders) { // too late for the run, not too late to do harm
+		s.stepElder()
+	}
 	if quiet {
 		s.checks.nothingLost(date, owed)
 	}
 	s.faults, s.changes, s.world.smooth = true, true, false
-	s.steps(s.rng.IntN(40))
+	s.steps(s.size.after.draw(s.rng))
 }
 
 // daily lets the run of the date begin, and often end, while things go wrong.
 func (s *sim) daily(date event.Date) {
-	for n := 150 + s.rng.IntN(900); n > 0 && !s.complete(date); n-- {
+	n := s.size.run.draw(s.rng)
+	if s.renews {
+		n *= 2 // more often far enough to be in somebody's way
+	}
+	for ; n > 0 && !s.complete(date); n-- {
 		s.step()
+		if s.renews && s.cfg.Generation == 1 && s.counted() && s.rng.IntN(2) == 0 {
+			return // for a new generation: the former one is in the middle of its run
+		}
 	}
 }
 
@@ -76,6 +92,14 @@ func (s *sim) steps(n int) {
 
 // step lets one thing happen somewhere.
 func (s *sim) step() {
+	if len(s.elders) > 0 && s.awake && !s.deep && s.rng.IntN(8) == 0 {
+		s.stepElder()
+		return
+	}
+	if s.changes && !s.deep && s.scanning() && s.rng.IntN(4) == 0 {
+		s.rush()
+		return
+	}
 	switch n := s.rng.IntN(1000); {
 	case n < 560:
 		s.stepSome()
@@ -102,14 +126,70 @@ func (s *sim) step() {
 	case n < 980:
 		if i := s.someone(); i != nil {
 			s.tracef("#%d flushes stores", i.n)
-			s.flush(i)
+			s.flush(i, false)
 		}
 	case n < 983:
-		topic := [...]string{s.cfg.journal(), s.cfg.notifications(), s.cfg.runs()}[s.rng.IntN(3)]
-		s.tracef("%s is compacted", topic)
-		s.log.Compact(topic)
+		s.compact()
 	default:
 		s.stepSome()
+	}
+}
+
+// compact lets the broker compact a topic; a source only as far as it was read, as its retention must promise.
+func (s *sim) compact() {
+	topics := [...]string{s.cfg.journal(), s.cfg.notifications(), s.cfg.runs(), documentTopic, registrationTopic}
+	topic := topics[s.rng.IntN(len(topics))]
+	s.tracef("%s is compacted", topic)
+	if s.world.parts[topic] == 0 {
+		s.log.Compact(topic)
+	}
+	for p := range s.world.parts[topic] {
+		if s.renews {
+			break // a new generation reads them from the start
+		}
+		tp := event.TopicPartition{Topic: topic, Partition: p}
+		s.log.CompactTo(tp, s.checks.next[simSource{s.cfg.journal(), tp}])
+	}
+}
+
+// counted says whether a run is past its barrier and its count.
+func (s *sim) counted() bool {
+	for _, i := range s.instances {
+		for _, t := range i.watch {
+			if t.run.phase >= phaseFuse {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// scanning says whether a run has gone through part of its entries.
+func (s *sim) scanning() bool {
+	for _, i := range s.instances {
+		for _, t := range i.watch {
+			if t.run.phase == phaseFire && t.run.scan != nil && !i.frozen {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// rush lets a change in the registries go through intake before anything else happens, so that it comes in the midst of a
+// run.
+func (s *sim) rush() {
+	if s.rng.IntN(2) == 0 {
+		s.tracef("in a hurry: %s", s.world.happen())
+	} else {
+		s.tracef("in a hurry: %s", s.world.signedUp())
+	}
+	for _, i := range s.instances {
+		for _, tp := range orderedKeys(i.intake) {
+			if i.eng != nil && !i.frozen && i.intake[tp] != nil {
+				s.stepTask(i, tp)
+			}
+		}
 	}
 }
 
@@ -141,12 +221,29 @@ func (s *sim) stepSome() {
 	if i == nil {
 		return
 	}
-	tps := append(orderedKeys(i.watch), orderedKeys(i.intake)...)
-	if len(tps) == 0 {
-		s.startOne(i)
+	tps := orderedKeys(i.watch)
+	if len(tps) == 0 || s.rng.IntN(2) == 0 {
+		tps = orderedKeys(i.intake)
+	}
+	all := len(tps) + s.waiting(i)
+	if all == 0 {
 		return
 	}
-	s.stepTask(i, tps[s.rng.IntN(len(tps))])
+	if n := s.rng.IntN(all); n < len(tps) {
+		s.stepTask(i, tps[n])
+		return
+	}
+	s.startOne(i)
+}
+
+// waiting is how many of the instance's partitions have no task.
+func (s *sim) waiting(i *simInstance) (n int) {
+	for _, tp := range s.partitions {
+		if s.owner[tp] == i.n && i.watch[tp] == nil && i.intake[tp] == nil {
+			n++
+		}
+	}
+	return n
 }
 
 // pass lets time pass: seconds mostly, now and then minutes or hours.
@@ -192,7 +289,7 @@ func (s *sim) heal(what string, done func() bool) {
 	s.unown()
 	for round := range simPatience {
 		for _, i := range s.instances {
-			for range len(s.partitions) {
+			for range s.waiting(i) {
 				s.startOne(i)
 			}
 			for _, tp := range append(orderedKeys(i.watch), orderedKeys(i.intake)...) {
@@ -236,7 +333,7 @@ func (s *sim) joined() bool {
 // complete says whether every partition has finished the date.
 func (s *sim) complete(date event.Date) bool {
 	for p := range s.cfg.Partitions {
-		if !s.checks.complete[simRun{date, p}] {
+		if !s.checks.complete[simRun{date, s.cfg.Generation, p}] {
 			return false
 		}
 	}

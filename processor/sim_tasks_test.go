@@ -40,7 +40,7 @@ func (s *sim) wouldWait(tp event.TopicPartition) bool {
 		id := s.cfg.watchID(tp.Partition)
 		return !s.log.Settled(tp.Topic, id) || !s.log.Settled(s.cfg.runs(), id)
 	}
-	return len(s.checks.controls) < int(s.cfg.Partitions) || !s.log.Settled(s.cfg.journal(), s.cfg.intakeID(tp))
+	return len(s.checks.controls) < int(s.cfg.Partitions) || s.sabotage.restore == nil && !s.log.Settled(s.cfg.journal(), s.cfg.intakeID(tp))
 }
 
 func (s *sim) startWatch(i *simInstance, tp event.TopicPartition) {
@@ -76,7 +76,7 @@ func (s *sim) startIntake(i *simInstance, tps []event.TopicPartition) {
 		tasks = append(tasks, t)
 	}
 	if err == nil {
-		err = restoreIntake(s.ctx, &i.eng.cfg, tasks, newProgress(s.clock.real))
+		err = restoreIntake(s.ctx, s.sabotage.restoring(s, &i.eng.cfg), tasks, newProgress(s.clock.real))
 	}
 	for _, t := range tasks {
 		if err == nil {

@@ -62,13 +62,12 @@ type simWorld struct {
 	records  map[event.TopicPartition][]simChange
 	parts    map[string]int32
 	order    uint64
-	names    [simPeople]int
+	size     *simSize
+	names    []int
 	smooth   bool                 // no snapshots, no re-deliveries, nothing unreadable: runs are not held
 	snapshot map[string]time.Time // topic → commit time of the newest row of an unfinished snapshot
 	begun    map[string]time.Time // topic → when that snapshot began to stand in the topic
 }
-
-const simPeople = 5
 
 var simTopics = map[string]string{"document": documentTopic, "registration": registrationTopic}
 

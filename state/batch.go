@@ -9,6 +9,7 @@ type Batch struct {
 	s      *Store
 	b      *pebble.Batch
 	writes []write // of a model
+	text   []byte  // what they hold
 }
 
 // Batch begins an empty batch.
@@ -22,8 +23,7 @@ func (s *Store) Batch() *Batch {
 // Set writes a key; both slices may be reused afterwards.
 func (b *Batch) Set(key, value []byte) {
 	if b.b == nil {
-		both := append(append(make([]byte, 0, len(key)+len(value)), key...), value...)
-		b.writes = append(b.writes, write{both[:len(key):len(key)], both[len(key):]})
+		b.writes = append(b.writes, write{b.copy(key), b.copy(value)})
 		return
 	}
 	if err := b.b.Set(key, value, nil); err != nil {
@@ -31,10 +31,20 @@ func (b *Batch) Set(key, value []byte) {
 	}
 }
 
+// copy keeps what a model is given, many together. It is never nil.
+func (b *Batch) copy(p []byte) []byte {
+	from := len(b.text)
+	if from+len(p) >= cap(b.text) {
+		b.text, from = make([]byte, 0, max(512, len(p))), 0
+	}
+	b.text = append(b.text, p...)
+	return b.text[from:len(b.text):len(b.text)]
+}
+
 // Delete deletes a key.
 func (b *Batch) Delete(key []byte) {
 	if b.b == nil {
-		b.writes = append(b.writes, write{key: append([]byte(nil), key...)})
+		b.writes = append(b.writes, write{key: b.copy(key)})
 		return
 	}
 	if err := b.b.Delete(key, nil); err != nil {

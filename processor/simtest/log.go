@@ -5,6 +5,7 @@
 package simtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"hash/fnv"
@@ -25,6 +26,9 @@ type Log struct {
 
 	// Hooks, all optional. They may call the model, and may step other tasks over it.
 
+	// Call is called before everything that a caller asks of the broker, and before it learns of a transaction's end. Its
+	// error is what the caller gets instead, as if the process had ended there.
+	Call func(name string) error
 	// Produced is called when all records of a transaction stand at the broker and its end has not been asked for.
 	Produced func(id string, records []event.Record)
 	// Ending says how the end of a transaction goes; without it every transaction commits.
@@ -47,6 +51,8 @@ type Flaws struct {
 	StableEnd       bool // Spans end at the last stable offset
 	ReadUncommitted bool
 	NoCheck         bool // nobody looks once more before a transaction ends
+	// CompactBy is what compaction takes for a record's key.
+	CompactBy func(*event.Record) string
 }
 
 // Ending is how the end of a transaction goes.
@@ -99,6 +105,13 @@ func (l *Log) Create(name string, partitions int) {
 	l.topics[name] = t
 }
 
+func (l *Log) call(name string) error {
+	if l.Call == nil {
+		return nil
+	}
+	return l.Call(name)
+}
+
 // Append writes a record outside any transaction, as a connector does, and returns its offset.
 func (l *Log) Append(r event.Record) int64 { return l.append(r, nil) }
 
@@ -111,19 +124,27 @@ func (l *Log) Purge(tp event.TopicPartition, start int64) {
 
 // Compact drops, up to the last stable offset, every record that a later one of its key replaces. Tombstones stay.
 func (l *Log) Compact(name string) {
-	for i, p := range l.topics[name].partitions {
-		newest := map[string]int64{}
-		stable := l.stable(event.TopicPartition{Topic: name, Partition: int32(i)})
-		for at := stable - 1; at >= p.start; at-- {
-			e := &p.entries[at-p.start]
-			if e.gone || e.rec.Control || !e.committed() {
-				continue
-			}
-			if _, ok := newest[string(e.rec.Key)]; ok {
-				e.gone = true
-			}
-			newest[string(e.rec.Key)] = at
+	for i := range l.topics[name].partitions {
+		tp := event.TopicPartition{Topic: name, Partition: int32(i)}
+		l.CompactTo(tp, l.stable(tp))
+	}
+}
+
+// CompactTo compacts one partition up to an offset, which is no higher than the last stable one.
+func (l *Log) CompactTo(tp event.TopicPartition, end int64) {
+	p := l.topics[tp.Topic].partitions[tp.Partition]
+	seen := map[string]bool{}
+	for at := min(end, l.stable(tp)) - 1; at >= p.start; at-- {
+		e := &p.entries[at-p.start]
+		if e.gone || e.rec.Control || !e.committed() {
+			continue
 		}
+		key := string(e.rec.Key)
+		if l.Flaws.CompactBy != nil {
+			key = l.Flaws.CompactBy(&e.rec)
+		}
+		e.gone = seen[key]
+		seen[key] = true
 	}
 }
 
@@ -185,6 +206,9 @@ func (l *Log) stable(tp event.TopicPartition) int64 {
 
 // Spans implements event.Log.
 func (l *Log) Spans(_ context.Context, topics ...string) (map[event.TopicPartition]event.Span, error) {
+	if err := l.call("spans"); err != nil {
+		return nil, err
+	}
 	out := map[event.TopicPartition]event.Span{}
 	for _, name := range topics {
 		t := l.topics[name]
@@ -204,6 +228,9 @@ func (l *Log) Spans(_ context.Context, topics ...string) (map[event.TopicPartiti
 
 // TopicIDs implements event.Log.
 func (l *Log) TopicIDs(_ context.Context, topics ...string) (map[string]string, error) {
+	if err := l.call("topic ids"); err != nil {
+		return nil, err
+	}
 	out := map[string]string{}
 	for _, name := range topics {
 		if l.topics[name] == nil || l.denied[name] {
@@ -221,6 +248,9 @@ func (l *Log) Join(context.Context, string, []string, event.Assignment) (event.M
 
 // Read implements event.Log.
 func (l *Log) Read(_ context.Context, from map[event.TopicPartition]int64) (event.Reader, error) {
+	if err := l.call("read"); err != nil {
+		return nil, err
+	}
 	r := &reader{log: l, at: map[event.TopicPartition]int64{}, topics: map[string]*topic{}}
 	for tp, at := range from {
 		r.at[tp] = at
@@ -242,7 +272,7 @@ type reader struct {
 
 // Poll never waits.
 func (r *reader) Poll(ctx context.Context, most int, wait time.Duration) ([]event.Record, error) {
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), r.log.call("poll")); err != nil {
 		return nil, err
 	}
 	var out []event.Record
@@ -258,6 +288,9 @@ func (r *reader) Poll(ctx context.Context, most int, wait time.Duration) ([]even
 		}
 		if r.at[tp] < p.start || r.at[tp] > r.log.end(tp) {
 			return nil, fmt.Errorf("%s/%d offset %d: %w", tp.Topic, tp.Partition, r.at[tp], event.ErrRange)
+		}
+		if out == nil && r.at[tp] < end {
+			out = make([]event.Record, 0, min(most, int(end-r.at[tp])))
 		}
 		for ; r.at[tp] < end && len(out) < most; moved = true {
 			e := &p.entries[r.at[tp]-p.start]

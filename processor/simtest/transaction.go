@@ -93,6 +93,9 @@ func (l *Log) finish(tx *Transaction, outcome Outcome) {
 
 // Fence implements event.Log.
 func (l *Log) Fence(_ context.Context, id string) (event.Writer, error) {
+	if err := l.call("fence"); err != nil {
+		return nil, err
+	}
 	l.epochs[id]++
 	if !l.Flaws.NoFence {
 		for _, tx := range l.Open() {
@@ -123,7 +126,7 @@ func (w *writer) Commit(_ context.Context, records []event.Record, check func() 
 	if len(records) == 0 {
 		return nil, nil
 	}
-	if err := w.fenced(); err != nil {
+	if err := cmp.Or(l.call("produce"), w.fenced()); err != nil {
 		return nil, err
 	}
 	for i := range records {
@@ -145,6 +148,9 @@ func (w *writer) Commit(_ context.Context, records []event.Record, check func() 
 			return nil, err
 		}
 	}
+	if err := l.call("end a transaction"); err != nil {
+		return nil, err
+	}
 	end := Ending{}
 	if l.Ending != nil {
 		end = l.Ending(w.id)
@@ -155,8 +161,8 @@ func (w *writer) Commit(_ context.Context, records []event.Record, check func() 
 	if end.Outcome != StayOpen {
 		l.finish(tx, end.Outcome)
 	}
-	if end.Err != nil {
-		return nil, end.Err
+	if err := cmp.Or(end.Err, l.call("learn how a transaction ended")); err != nil {
+		return nil, err
 	}
 	return offsets, nil
 }
