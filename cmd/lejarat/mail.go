@@ -99,7 +99,9 @@ func mailOptions(cfg *config.Config, clk timepiece) (smtp.Options, error) {
 		TemplateDir: m.TemplateDir, Website: m.Website, Texts: m.Texts, Retry: smtp.Retry{Min: m.Retry.Min, Max: m.Retry.Max},
 		InDoubt: m.InDoubt, Now: clk.Now,
 		Relay: smtp.Relay{Address: m.Relay.Address, TLS: m.Relay.TLS, CAFile: m.Relay.CAFile, User: m.Relay.User, Password: password,
-			ConnectTimeout: m.Relay.ConnectTimeout, CommandTimeout: m.Relay.CommandTimeout, DataTimeout: m.Relay.DataTimeout}}
+			ConnectTimeout: m.Relay.ConnectTimeout, CommandTimeout: m.Relay.CommandTimeout, DataTimeout: m.Relay.DataTimeout, Connections: m.Relay.Connections}}
+	// Two instances have a partition's mails at the same time at most while the brokers think that the first still lives.
+	o.Limits.Claim = cfg.Kafka.SessionTimeout / 2
 	for _, name := range sortedKeys(cfg.Documents) {
 		d := cfg.Documents[name]
 		doc := smtp.Document{Type: name, Names: d.Names}

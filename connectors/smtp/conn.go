@@ -18,7 +18,6 @@ func (c *conn) send(ctx context.Context, e envelope, ready func() bool) result {
 	})
 	defer cut()
 	c.mails++
-	defer func() { c.used = time.Now() }()
 	if !oneLine(e.from) || !oneLine(e.to) || !oneLine(e.id) {
 		return result{class: refused, phase: PhaseNone, cause: errAddressMalformed.Error()}
 	}
@@ -184,7 +183,8 @@ func (c *conn) reset() bool {
 
 // worn says that the connection should be made anew before the next mail.
 func (c *conn) worn(l Limits) bool {
-	return c.broken.Load() || c.mails >= l.MailsPerConnection || c.rejections >= l.RejectionsPerConnection
+	return c.broken.Load() || c.mails >= l.MailsPerConnection || c.rejections >= l.RejectionsPerConnection ||
+		time.Since(c.began) >= l.ConnectionAge
 }
 
 func isEOF(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }

@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -65,15 +66,25 @@ func New(o Options, q Queue, t Topics) (*Connector, error) {
 //
 // Other errors: an outcome that could not be recorded (the mail may go out again), event.ErrTopic, event.ErrAccess.
 func (c *Connector) Run(ctx context.Context, once bool) (Summary, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	sending, stopSending := drainAfter(ctx, c.options.Limits.Drain)
 	defer stopSending()
 	work, stopWork := drainAfter(ctx, c.options.Limits.Drain+recordGrace)
 	defer stopWork()
+	owner := rand.Text()[:16]
+	n := c.options.Relay.Connections
+	pause := backoff{min: c.options.Retry.Min, max: c.options.Retry.Max}
 	r := &run{
-		Connector: c, once: once, sending: sending, work: work,
-		standing: newStanding(c.topics, c.options), lanes: newLanes(), inHand: map[markID]*job{},
-		last: map[event.TopicPartition]int64{}, progress: time.Now(),
-		away: backoff{min: c.options.Retry.Min, max: c.options.Retry.Max},
+		Connector: c, once: once, sending: sending, work: work, stop: stop, owner: owner,
+		standing: newStanding(c.topics, c.options, owner), lanes: newLanes(), inHand: map[markID]*job{},
+		busy: map[*carrier]*job{}, width: n,
+		// Room for all that can be under way, so that nobody waits for a run that has ended.
+		reports: make(chan report, 2*n), rounds: make(chan error, 1), polls: make(chan polled, 1),
+		last: map[event.TopicPartition]int64{}, lag: -1, away: trouble{pause: pause}, brokers: trouble{pause: pause}, progress: time.Now(),
+	}
+	for range n {
+		r.hire()
 	}
 	err := r.loop(ctx)
 	return r.finish(err)

@@ -25,7 +25,11 @@ func TestDeliveredMail(t *testing.T) {
 	if string(a) != string(w) {
 		t.Errorf("recorded %s\nwant     %s", a, w)
 	}
-	rec := b.logs[event.TopicPartition{Topic: "lejarat.deliveries"}][0]
+	log := b.logs[event.TopicPartition{Topic: "lejarat.deliveries"}]
+	if len(log) != 2 || log[0].Value != nil || log[0].HeaderValue(claimHeader) == nil {
+		t.Fatalf("want a claim and an outcome, have %d records", len(log))
+	}
+	rec := log[1]
 	if string(rec.HeaderValue("ce_type")) != "hu.lejarat.delivery" {
 		t.Errorf("headers %v", rec.Headers)
 	}
@@ -33,7 +37,7 @@ func TestDeliveredMail(t *testing.T) {
 	if m.from != "MAIL FROM:<ertesites@example.hu>" || m.to != "kanari1@polgar.example.hu" {
 		t.Errorf("envelope %q %q", m.from, m.to)
 	}
-	if len(b.commits) == 0 || b.commits[0] != 1 {
+	if len(b.commits) == 0 || b.commits[0] != 2 {
 		t.Errorf("committed before the outcome was recorded: %v", b.commits)
 	}
 	if len(b.outcomes) != 1 || b.outcomes[0].Phase != PhaseDot || b.outcomes[0].DocumentType != "passport" {

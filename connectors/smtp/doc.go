@@ -6,20 +6,21 @@
 //   - A mail is composed into memory before its envelope is opened, and it is the same, byte for byte, at every
 //     attempt: Message-ID, Date and boundary come from the record.
 //   - Everything that fails before the final dot is written was provably not delivered and is tried again. Only from
-//     the dot to its answer is a mail in doubt. Such a mail is recorded as in_doubt, then sent once more at most
-//     (Options.InDoubt); "resent" stands in deliveries before that second attempt begins, so a crash cannot make it
-//     a third. After a doubt comes a pause and then this mail before any other: a relay that has fallen silent gets one
-//     mail into doubt, not one after another.
+//     the dot to its answer is a mail in doubt. Such a mail is recorded as in_doubt, then sent once more (Options.InDoubt);
+//     if that answer is not seen either, it stays in doubt. After a doubt comes a pause and then one mail, this one, before
+//     any other: a relay that has fallen silent gets one mail a connection into doubt, not one after another.
+//   - A claim is in deliveries before the dot, the outcome after it, and both before the queue's offset moves (claims.go,
+//     round.go). After a crash the mails in question are those claimed, at most one a connection. They are in doubt too:
+//     reported, then sent once more or parked. A mail that may have come twice is accepted with the reason "resent".
+//   - Of two instances that have one mail in hand, the one whose claim stands first in deliveries sends it, and an instance
+//     that was frozen writes no dot after waking: a claim is good for Limits.Claim.
 //   - A mail that the relay puts off (4xx) waits by itself, up to its not_after, and holds up nobody; its offset is not
-//     committed before it is settled. A relay that puts off one after another is asked at growing intervals.
+//     committed before it is settled. A relay that puts off one after another, or is away, is asked at growing intervals
+//     over one connection; as it takes mails again there are twice as many with each.
 //   - Whether a mail may still go (not_after, suppressions, already settled) is asked before MAIL FROM at every
 //     attempt, and once more before the dot.
 //   - An answer of the relay to one mail never touches another: after a refusal the connection is reset or thrown
 //     away, and after any I/O error it is thrown away.
 //   - Addresses, names and the relay's own words (which quote addresses) are never logged, recorded or returned.
 //     Errors carry the phase and the reply codes.
-//
-// What can be sent twice unnoticed: a mail that the relay accepted in the moment before the process was killed,
-// that is, before the outcome was in deliveries; and one held for a retry while its partition moved to another
-// instance that sends it at the same moment.
 package smtp

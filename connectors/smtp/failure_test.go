@@ -42,9 +42,9 @@ func TestOneMailInTroubleNeverHarmsAnother(t *testing.T) {
 		{"dot 4xx", onNth("DOT", 1, "451 4.3.0 disk full"), []string{A}, 250, "2.0.0", 2},
 		{"dot 421", onNth("DOT", 1, "421 4.3.2 closing"), []string{A}, 250, "2.0.0", 2},
 		{"dot 5xx", onNth("DOT", 1, "554 5.6.0 content"), []string{R}, 554, "5.6.0", 1},
-		{"dropped after the dot", onNth("DOT", 1, drop), []string{D, D, A}, 250, "2.0.0", 2},
-		{"late answer to the dot (D4)", lateAnswer("DOT", 1, 500*time.Millisecond), []string{D, D, A}, 250, "2.0.0", 2},
-		{"dot answered with nonsense", onNth("DOT", 1, "354 go on"), []string{D, D, A}, 250, "2.0.0", 2},
+		{"dropped after the dot", onNth("DOT", 1, drop), []string{D, A}, 250, "2.0.0", 2},
+		{"late answer to the dot (D4)", lateAnswer("DOT", 1, 500*time.Millisecond), []string{D, A}, 250, "2.0.0", 2},
+		{"dot answered with nonsense", onNth("DOT", 1, "354 go on"), []string{D, A}, 250, "2.0.0", 2},
 		{"RSET fails after a refusal", func(s step) string {
 			switch {
 			case s.verb == "RCPT" && s.n == 1:

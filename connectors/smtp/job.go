@@ -17,13 +17,19 @@ type job struct {
 	notAfter time.Time // zero: no limit
 	faulty   bool      // it could not be read; only its id is known
 
-	admitted bool      // compared with what deliveries says
-	envelope *envelope // nil: not composed yet
-	attempts int
+	attempts int  // transactions begun
+	tries    int  // as recorded: a claim counts the attempt that it is for
 	doubt    bool // an attempt was in doubt; it may be sent once more
-	resent   bool // deliveries says that the second attempt has begun
 	pause    backoff
 	due      time.Time // of the next attempt, real time
+
+	// Its claim (claims.go), while a carrier has it.
+	claims    int       // how many were made; tells one from the next
+	claimedAt time.Time // before the claim was written
+	durable   bool      // the claim is, and what stood before it is known
+	over      string    // the owner whose claim it replaces
+	ask       chan time.Time
+	askedAt   time.Time
 }
 
 var usableID = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]{0,59}$`)
@@ -66,7 +72,7 @@ func (j *job) outcome(status, reason string, res result) Outcome {
 
 // delivery is what is recorded about the job.
 func (j *job) delivery(status, reason, relay string, res result, now time.Time) event.Delivery {
-	d := event.Delivery{ID: j.mail.ID, Status: status, Attempts: j.attempts, At: now.Format(event.TimeFormat)}
+	d := event.Delivery{ID: j.mail.ID, Status: status, Attempts: j.tries, At: now.Format(event.TimeFormat)}
 	if reason != "" {
 		d.Reason = &reason
 	}

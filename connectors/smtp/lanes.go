@@ -75,7 +75,7 @@ func later(a, b event.Record) event.Record {
 	return a
 }
 
-// committable returns what may be committed; committed forgets it.
+// committable returns what may be committed; committed forgets of it what was.
 func (l *lanes) committable() []event.Record {
 	records := make([]event.Record, 0, len(l.ready))
 	for _, r := range l.ready {
@@ -84,4 +84,11 @@ func (l *lanes) committable() []event.Record {
 	return records
 }
 
-func (l *lanes) committed() { clear(l.ready) }
+func (l *lanes) committed(records []event.Record) {
+	for _, r := range records {
+		tp := event.TopicPartition{Topic: r.Topic, Partition: r.Partition}
+		if l.ready[tp].Offset <= r.Offset {
+			delete(l.ready, tp)
+		}
+	}
+}

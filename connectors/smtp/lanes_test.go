@@ -66,7 +66,7 @@ func TestLanesAfterARewind(t *testing.T) {
 
 // What is remembered of deliveries is bounded by time, counted from the newest delivery.
 func TestOldDeliveriesAreForgotten(t *testing.T) {
-	s := newStanding(nil, Options{Logger: slog.New(slog.DiscardHandler)}.withDefaults())
+	s := newStanding(nil, Options{Logger: slog.New(slog.DiscardHandler)}.withDefaults(), "")
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	id := func(day int) string { return fmt.Sprintf("%032x", day) }
 	for day := range 365 {
@@ -80,10 +80,10 @@ func TestOldDeliveriesAreForgotten(t *testing.T) {
 
 // Our own earlier record, read back late, does not make a settled mail open again.
 func TestSettledStaysSettled(t *testing.T) {
-	s := newStanding(nil, Options{}.withDefaults())
+	s := newStanding(nil, Options{}.withDefaults(), "")
 	id := makeMarkID("some-id")
-	s.set(id, event.Delivery{Status: event.DeliveryAccepted}, time.Now())
-	s.set(id, event.Delivery{Status: event.DeliveryInDoubt}, time.Now())
+	s.settle(id, event.Delivery{Status: event.DeliveryAccepted}, time.Now())
+	s.settle(id, event.Delivery{Status: event.DeliveryInDoubt}, time.Now())
 	if s.mark(id).state != settled {
 		t.Error("open again")
 	}

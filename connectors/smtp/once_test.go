@@ -52,7 +52,8 @@ func TestOnceOnAnEmptyQueue(t *testing.T) {
 	}
 }
 
-// Nothing more is sent while an outcome cannot be recorded, and what stays unrecorded is an error.
+// Nothing is sent that could not be claimed; nothing more is sent while an outcome cannot be recorded, and what stays
+// unrecorded is an error.
 func TestOutcomeThatCannotBeRecorded(t *testing.T) {
 	relay := startScripted(t, allFine)
 	b := newBench(t, relay.address())
@@ -70,6 +71,16 @@ func TestOutcomeThatCannotBeRecorded(t *testing.T) {
 	b.queue(sampleMail(3), sampleMail(4))
 	b.produceErr = func() error { return errors.New("not enough replicas") }
 	s, err := b.run(t)
+	if err == nil || errors.Is(err, errUnrecorded) || s.Left != 2 || len(relay.received()) != 2 {
+		t.Errorf("%v %+v, %d messages", err, s, len(relay.received()))
+	}
+	b.produceErr = func() error {
+		if len(relay.received()) == 3 {
+			return errors.New("not enough replicas")
+		}
+		return nil
+	}
+	s, err = b.run(t)
 	if !errors.Is(err, errUnrecorded) || s.Left != 2 || len(relay.received()) != 3 {
 		t.Errorf("%v %+v, %d messages", err, s, len(relay.received()))
 	}

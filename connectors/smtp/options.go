@@ -76,6 +76,7 @@ type Relay struct {
 	ConnectTimeout time.Duration
 	CommandTimeout time.Duration // the longest wait for the answer to a command
 	DataTimeout    time.Duration // the longest wait for the answer to the dot; the mail is in doubt after it
+	Connections    int           // at most as many at a time; after a crash as many mails may be in doubt
 }
 
 // Retry bounds the growing pause before another attempt.
@@ -91,11 +92,13 @@ type Limits struct {
 	Deferred                int           // mails held for a retry; nothing is taken from the queue while as many are held
 	MailsPerConnection      int           // then the connection is made anew
 	RejectionsPerConnection int           // in a row; Postfix slows a client down after nine
+	ConnectionAge           time.Duration // then too
 	Idle                    time.Duration // an unused connection is closed after it
 	Drain                   time.Duration // what a started mail is given to end when Run is told to stop
 	Remember                time.Duration // deliveries older than this are forgotten; must exceed what mail-sink keeps
 	MessageBytes            int           // the largest mail
-	Freshness               time.Duration // how old the last look at suppressions may be when a mail is judged
+	Freshness               time.Duration // how old the last look at suppressions may be when a mail's final dot is asked for
+	Claim                   time.Duration // how long after claiming a mail its final dot may be written; twice that, and others may claim it
 }
 
 // withDefaults fills in what was left zero.
@@ -105,6 +108,7 @@ func (o Options) withDefaults() Options {
 	def(&o.Relay.ConnectTimeout, 30*time.Second)
 	def(&o.Relay.CommandTimeout, 5*time.Minute)
 	def(&o.Relay.DataTimeout, 10*time.Minute)
+	def(&o.Relay.Connections, 8)
 	def(&o.Retry.Min, time.Second)
 	def(&o.Retry.Max, 5*time.Minute)
 	def(&o.Retry.Budget, 5*time.Minute)
@@ -113,11 +117,13 @@ func (o Options) withDefaults() Options {
 	def(&o.Limits.Deferred, 1000)
 	def(&o.Limits.MailsPerConnection, 1000)
 	def(&o.Limits.RejectionsPerConnection, 8)
+	def(&o.Limits.ConnectionAge, 5*time.Minute)
 	def(&o.Limits.Idle, 30*time.Second)
 	def(&o.Limits.Drain, 20*time.Second)
 	def(&o.Limits.Remember, 60*24*time.Hour)
 	def(&o.Limits.MessageBytes, 256<<10)
 	def(&o.Limits.Freshness, 20*time.Millisecond)
+	def(&o.Limits.Claim, 20*time.Second)
 	if o.Documents == nil {
 		o.Documents = shippedDocuments()
 	}
@@ -193,6 +199,9 @@ func (o Options) validate() error {
 	}
 	if o.Relay.User != "" && o.Relay.TLS == NoTLS && !isLocal(host) {
 		fault("mail.relay.user: a password is not sent over an unencrypted connection; set tls to starttls or tls")
+	}
+	if o.Relay.Connections < 1 || o.Relay.Connections > 100 {
+		fault("mail.relay.connections: want 1 to 100")
 	}
 	if o.InDoubt != Resend && o.InDoubt != Park {
 		fault("mail.in_doubt: want resend or park")

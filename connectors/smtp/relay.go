@@ -53,7 +53,7 @@ func (r *relay) dial(ctx context.Context) (*conn, error) {
 		}
 		return nil, connectFailure(err)
 	}
-	return &conn{session: session, text: session.Text, raw: raw, options: r.options, offers: offered(session)}, nil
+	return &conn{session: session, text: session.Text, raw: raw, options: r.options, offers: offered(session), began: time.Now()}, nil
 }
 
 func (r *relay) settings(connect gomail.DialContextFunc) []gomail.Option {
@@ -142,7 +142,7 @@ type conn struct {
 
 	mails      int // transactions begun
 	rejections int // refusals in a row
-	used       time.Time
+	began      time.Time
 	// broken: an I/O error, a goodbye or an unfinished message. Nothing may be written any more, QUIT included:
 	// it could end a message that must not be sent.
 	broken atomic.Bool

@@ -4,136 +4,185 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"sync"
 	"time"
 
 	"lejarat/processor/event"
 )
 
-// run is one Run: its goroutine owns everything here.
+// run is one Run. Its goroutine owns everything here and decides everything; others do what takes time and report:
+// a carrier for each connection to the relay (carrier.go), one round of writing and reading the topics at a time
+// (round.go), one look into the queue at a time.
 type run struct {
 	*Connector
 	once    bool
 	sending context.Context // outlives the caller's by Limits.Drain
 	work    context.Context // outlives sending by recordGrace: for recording and committing
+	owner   string          // of this run's claims
 
 	standing *standing
 	lanes    *lanes
-	conn     *conn // nil: none
+	inHand   map[markID]*job
+	fresh    []event.Record // from the queue; they wait for a look at what stands against them
 	ready    []*job
 	waiting  []*job // for their next attempt
-	inHand   map[markID]*job
+
+	idle     []*carrier // the one used last is at the end
+	busy     map[*carrier]*job
+	reports  chan report
+	carriers sync.WaitGroup
+	width    int // how many connections may be busy: fewer after trouble
+
+	next    round       // what the next round is to do
+	under   *round      // the round under way; nil: none
+	rounds  chan error  // its end
+	looked  time.Time   // when the last look at the standing began
+	polling bool        // a look into the queue is under way
+	polls   chan polled // its end
 
 	ends      map[event.TopicPartition]event.Span // of the queue when a run with once began
 	last      map[event.TopicPartition]int64      // the newest offset taken
-	away      backoff
-	trouble   error // why nothing goes on; nil when it does
+	lag       int64                               // of the queue, where the last look asked for it; else -1
+	away      trouble                             // of the relay
+	brokers   trouble
 	deferrals int   // in a row
 	putOff    error // the answer to the last of them
 	progress  time.Time
 	sum       Summary
+	failed    error  // why the run ends before it is told to
+	stop      func() // ends it
 }
 
-// patience is how long a turn waits for new records.
+// patience is how long a look into the queue waits for new records.
 const patience = time.Second
 
-// loop turns until ctx ends, the queue is drained (once) or nothing can be done about an error.
-func (r *run) loop(ctx context.Context) error {
-	for ctx.Err() == nil {
-		drained, err := r.turn(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return unrecorded(err)
-		case err == nil && drained:
-			return nil
-		case err == nil:
-			r.calm()
-		case errors.Is(err, event.ErrTopic), errors.Is(err, event.ErrAccess), errors.Is(err, errUnrecorded):
-			return err
-		case err != nil:
-			r.stumble(err)
-			r.sleep(ctx, r.away.next())
-		}
-		if r.once && time.Since(r.progress) > r.options.Retry.Budget {
-			return r.spent()
-		}
-	}
-	return nil
+// polled is what a look into the queue brought.
+type polled struct {
+	records []event.Record
+	lag     int64 // -1: not asked for
+	err     error
 }
 
-// errUnrecorded is the one failure that may lead to a second mail: it is never passed over.
-var errUnrecorded = errors.New("the outcome of a mail could not be recorded; the mail may be sent again")
-
-// unrecorded passes on of an error at the end of ctx only what is more than this end.
-func unrecorded(err error) error {
-	if errors.Is(err, errUnrecorded) {
+// loop turns until ctx ends, the queue is drained (once) or nothing can be done about an error. What is under way then
+// ends first, within the time that Limits.Drain gives it.
+func (r *run) loop(ctx context.Context) error {
+	if err := r.begin(ctx); err != nil {
 		return err
 	}
-	return nil
+	told := ctx.Done()
+	for {
+		stopping := ctx.Err() != nil
+		if !stopping {
+			r.wake()
+			r.handOut()
+			r.look(ctx)
+		}
+		r.beginRound(stopping)
+		if r.quiet() && (stopping || r.drained()) {
+			return r.failed
+		}
+		wait := time.NewTimer(r.untilNext(stopping))
+		var err error
+		select {
+		case rep := <-r.reports:
+			r.report(rep)
+		case err = <-r.rounds:
+			err = r.endRound(err)
+		case p := <-r.polls:
+			err = r.take(p)
+		case <-wait.C:
+			if !stopping {
+				err = r.spent()
+			}
+		case <-told:
+			told = nil
+			r.giveBack()
+		}
+		wait.Stop()
+		if err != nil && (r.failed == nil || errors.Is(err, errUnrecorded)) {
+			r.failed = err
+			r.stop()
+		}
+	}
 }
 
-// turn takes what is due, settles what can be settled and commits it.
-func (r *run) turn(ctx context.Context) (drained bool, err error) {
-	if r.once && r.ends == nil {
-		if r.ends, err = r.topics.Spans(ctx, r.options.Prefix+"mail-sink"); err != nil {
-			return false, fmt.Errorf("asking for the end of the mail queue: %w", err)
+// begin looks at everything once, and again until that succeeds.
+func (r *run) begin(ctx context.Context) error {
+	for ctx.Err() == nil {
+		var err error
+		if r.once && r.ends == nil {
+			if r.ends, err = r.topics.Spans(ctx, r.options.Prefix+"mail-sink"); err != nil {
+				err = fmt.Errorf("asking for the end of the mail queue: %w", err)
+			}
 		}
-	}
-	if r.standing.reader == nil {
-		if err := r.standing.refresh(ctx); err != nil {
-			return false, err
+		if err == nil {
+			r.looked = time.Now()
+			err = r.standing.refresh(ctx)
 		}
-	}
-	r.wake()
-	if len(r.ready) == 0 {
-		if err := r.take(ctx); err != nil {
-			return false, err
-		}
-	}
-	if len(r.ready) > 0 {
-		// What was recorded or suppressed before these records could be taken is known before they are sent.
-		if err := r.standing.refresh(ctx); err != nil {
-			return false, err
-		}
-		if err := r.settle(ctx); err != nil {
-			return false, errors.Join(err, r.commit(r.work))
-		}
-	}
-	if err := r.commit(r.work); err != nil {
-		return false, err
-	}
-	if !r.once || len(r.ready)+len(r.waiting) > 0 {
-		return false, nil
-	}
-	return r.drained(ctx)
-}
-
-// settle attempts what is ready, in order, until it is done or the relay is away.
-func (r *run) settle(ctx context.Context) error {
-	for len(r.ready) > 0 && ctx.Err() == nil {
-		j := r.ready[0]
-		next, err := r.attempt(ctx, j)
-		if err != nil {
+		switch {
+		case err == nil:
+			r.brokers.over(r.options.Logger)
+			return nil
+		case errors.Is(err, event.ErrTopic), errors.Is(err, event.ErrAccess):
 			return err
 		}
-		switch next {
-		case gone:
-			r.ready = r.ready[1:]
-		case aside:
-			r.ready = r.ready[1:]
-			r.waiting = append(r.waiting, j)
-			if r.deferrals < r.options.Limits.RejectionsPerConnection {
-				continue
-			}
-			// It is the relay, not these mails: one try a pause is enough.
-			return fmt.Errorf("%d mails in a row were put off by the relay, the last with: %w", r.deferrals, r.putOff)
-		case again:
+		r.brokers.note(err, r.options.Logger)
+		if err := r.spent(); err != nil {
+			return err
 		}
+		sleep(ctx, min(time.Until(r.brokers.until), r.untilNext(false)))
 	}
 	return nil
 }
 
-// wake moves mails whose pause is over to the front, the longest waiting first.
+// quiet reports whether nothing is under way and nothing waits to be written.
+func (r *run) quiet() bool {
+	return len(r.busy) == 0 && r.under == nil && !r.polling && len(r.next.entries) == 0
+}
+
+// drained reports whether, with once, all that was queued when the run began is settled: nothing is left, or every
+// partition has been read past its end of then.
+func (r *run) drained() bool {
+	if !r.once || len(r.fresh)+len(r.ready)+len(r.waiting)+len(r.next.woken) > 0 || len(r.lanes.ready) > 0 {
+		return false
+	}
+	return r.lag == 0 || r.past()
+}
+
+// past reports whether every partition has been read past its end of the run's beginning.
+func (r *run) past() bool {
+	for tp, span := range r.ends {
+		if last, taken := r.last[tp]; span.End > span.Start && (!taken || last < span.End-1) {
+			return false
+		}
+	}
+	return true
+}
+
+// untilNext is how long nothing needs to be done unless something is reported.
+func (r *run) untilNext(stopping bool) time.Duration {
+	wait := time.Minute
+	at := func(t time.Time) { wait = max(0, min(wait, time.Until(t))) }
+	if r.brokers.pausing() {
+		at(r.brokers.until)
+	}
+	if stopping {
+		return wait
+	}
+	for _, j := range r.waiting {
+		at(j.due)
+	}
+	if len(r.ready) > 0 && r.away.pausing() {
+		at(r.away.until)
+	}
+	if r.once {
+		at(r.progress.Add(r.options.Retry.Budget + time.Millisecond))
+	}
+	return max(wait, time.Millisecond)
+}
+
+// wake takes mails whose pause is over, the longest waiting first, to the front: after a look at what has become of them
+// meanwhile.
 func (r *run) wake() {
 	now := time.Now()
 	var due, rest []*job
@@ -144,34 +193,68 @@ func (r *run) wake() {
 			due = append(due, j)
 		}
 	}
-	r.waiting = rest
-	r.ready = append(due, r.ready...)
+	if len(due) > 0 {
+		r.waiting, r.next.woken, r.next.look = rest, append(r.next.woken, due...), true
+	}
 }
 
-// take gets records from the queue, or waits for the next retry.
-func (r *run) take(ctx context.Context) error {
+// handOut gives what is ready to connections that are free: after trouble to one, and then to more and more.
+func (r *run) handOut() {
+	for len(r.ready) > 0 && len(r.busy) < r.width && !r.brokers.pausing() && !r.away.pausing() {
+		j := r.ready[0]
+		r.ready = r.ready[1:]
+		if !r.admit(j) {
+			continue
+		}
+		c := r.idle[len(r.idle)-1]
+		r.idle = r.idle[:len(r.idle)-1]
+		r.busy[c] = j
+		r.claim(j)
+		c.orders <- j
+	}
+}
+
+// look looks into the queue where there is room for more.
+func (r *run) look(ctx context.Context) {
+	if r.once && (r.past() || r.drained()) { // what came later is for the next run
+		return
+	}
+	if r.polling || r.brokers.pausing() || len(r.fresh)+len(r.ready) > r.options.Limits.Batch/2 || len(r.waiting) >= r.options.Limits.Deferred {
+		return
+	}
+	r.polling = true
 	wait := patience
 	if r.once {
 		wait = patience / 5
 	}
-	if len(r.waiting) > 0 {
-		next := slices.MinFunc(r.waiting, func(a, b *job) int { return a.due.Compare(b.due) })
-		wait = max(0, min(wait, time.Until(next.due)))
+	go func() {
+		p := polled{lag: -1}
+		p.records, p.err = r.queue.Poll(ctx, r.options.Limits.Batch, wait)
+		if p.err == nil && len(p.records) == 0 && r.once {
+			p.lag, p.err = r.queue.Lag(ctx)
+		}
+		r.polls <- p
+	}()
+}
+
+// take takes in what a look into the queue brought.
+func (r *run) take(p polled) error {
+	r.polling = false
+	r.lag = p.lag
+	if len(p.records) > 0 {
+		r.fresh = append(r.fresh, p.records...)
+		r.next.look = true
 	}
-	if len(r.waiting) >= r.options.Limits.Deferred {
-		r.sleep(ctx, wait)
+	switch {
+	case p.err == nil && r.under == nil && len(r.next.entries) == 0:
+		r.brokers.over(r.options.Logger)
 		return nil
+	case p.err == nil, errors.Is(p.err, context.Canceled):
+		return nil
+	case errors.Is(p.err, event.ErrTopic), errors.Is(p.err, event.ErrAccess):
+		return fmt.Errorf("reading the mail queue: %w", p.err)
 	}
-	records, err := r.queue.Poll(ctx, r.options.Limits.Batch, wait)
-	if err != nil {
-		return fmt.Errorf("reading the mail queue: %w", err)
-	}
-	for _, rec := range records {
-		r.accept(rec)
-	}
-	if r.conn != nil && len(r.ready) == 0 && time.Since(r.conn.used) > r.options.Limits.Idle {
-		r.hangUp()
-	}
+	r.brokers.note(fmt.Errorf("reading the mail queue: %w", p.err), r.options.Logger)
 	return nil
 }
 
@@ -204,51 +287,21 @@ func (r *run) accept(rec event.Record) {
 	}
 }
 
-func (r *run) commit(ctx context.Context) error {
-	records := r.lanes.committable()
-	if len(records) == 0 {
-		return nil
-	}
-	if err := r.queue.Commit(ctx, records); err != nil {
-		return fmt.Errorf("committing the mail queue: %w", err)
-	}
-	r.lanes.committed()
-	return nil
-}
+// giveBack lets go of what no connection has: it stays queued.
+func (r *run) giveBack() { r.fresh, r.ready, r.waiting, r.next.woken = nil, nil, nil, nil }
 
-// drained reports whether all that was queued when the run began is settled: nothing is left, or every partition has
-// been read past its end of then.
-func (r *run) drained(ctx context.Context) (bool, error) {
-	past := true
-	for tp, span := range r.ends {
-		if last, taken := r.last[tp]; span.End > span.Start && (!taken || last < span.End-1) {
-			past = false
+// finish takes leave.
+func (r *run) finish(err error) (Summary, error) {
+	for _, c := range r.idle {
+		close(c.orders)
+	}
+	r.carriers.Wait()
+	if records := r.lanes.committable(); len(records) > 0 && err == nil {
+		if cerr := r.queue.Commit(r.work, records); cerr != nil {
+			r.options.Logger.Warn("last commit failed; its mails are settled and will be skipped", "error", cerr)
 		}
 	}
-	if past {
-		return true, nil
-	}
-	lag, err := r.queue.Lag(ctx)
-	if err != nil {
-		return false, fmt.Errorf("asking for the lag of the mail queue: %w", err)
-	}
-	return lag == 0, nil
-}
-
-// finish commits and takes leave.
-func (r *run) finish(err error) (Summary, error) {
-	if cerr := r.commit(r.work); cerr != nil && err == nil {
-		r.options.Logger.Warn("last commit failed; its mails are settled and will be skipped", "error", cerr)
-	}
-	r.hangUp()
 	r.standing.close()
 	r.sum.Left = r.left()
 	return r.sum, err
-}
-
-func (r *run) hangUp() {
-	if r.conn != nil {
-		r.conn.close()
-		r.conn = nil
-	}
 }

@@ -7,27 +7,33 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
 	"lejarat/processor/event"
 )
 
-// standing is what the topics say about mails and registrations: which ids are settled, which registrations are
-// suppressed. It is read from the start and followed for ever, by the goroutine of Run alone.
+// standing is what the topics say about mails and registrations: which ids are settled or claimed, which registrations
+// are suppressed. It is read from the start, and on whenever a round looks. One goroutine at a time reads; what it has
+// found is for all.
 type standing struct {
+	owner        string
 	topics       Topics
 	suppressions string // topic
 	deliveries   string // topic
 	remember     int    // days
-	freshness    time.Duration
+	log          *slog.Logger
 
-	reader     event.Reader // nil: not open
-	polled     time.Time    // when the reader was asked last
-	position   map[event.TopicPartition]int64
-	suppressed map[string]map[string]suppression // registration → reason
-	marks      map[markID]mark
-	newest     uint16 // the newest day of a delivery, by the brokers' clock
-	log        *slog.Logger
+	reader   event.Reader // nil: not open
+	position map[event.TopicPartition]int64
+
+	mu          sync.Mutex                        // for all below
+	suppressed  map[string]map[string]suppression // registration → reason
+	marks       map[markID]mark
+	claims      map[markID]claim
+	overwritten map[markID]bool // settled, and then claimed by this owner, who did not know
+	newest      uint16          // the newest day of a delivery, by the brokers' clock
 }
 
 // markID is a notification id in 16 bytes.
@@ -38,29 +44,32 @@ type mark struct {
 	day      uint16 // of the record, since 1970
 	state    markState
 	attempts uint8
+	status   uint8 // in deliveryStatuses
 }
 
 type markState uint8
 
 const (
-	unsettled   markState = iota
-	doubtful              // in doubt, may be sent once more
-	doubtfulEnd           // in doubt, may not be sent any more
+	unsettled    markState = iota
+	claimedState           // somebody is at it, or was when it ended
+	doubtful               // in doubt, may be sent once more
+	doubtfulEnd            // in doubt, may not be sent any more
 	settled
 )
 
-// reasonResent stands in an in_doubt delivery that must not be sent once more: its second attempt has begun.
-const reasonResent = "resent"
+var deliveryStatuses = [...]string{event.DeliveryRejected, event.DeliveryAccepted, event.DeliveryExpired, event.DeliverySuppressed,
+	event.DeliveryInDoubt, event.DeliveryBounced}
 
 // pollMax bounds what is read at a time from the topics that are followed.
 const pollMax = 5000
 
-func newStanding(t Topics, o Options) *standing {
+func newStanding(t Topics, o Options, owner string) *standing {
 	return &standing{
-		topics: t, log: o.Logger, suppressions: o.Prefix + "suppressions", deliveries: o.Prefix + "deliveries",
-		remember: int(o.Limits.Remember / (24 * time.Hour)), freshness: o.Limits.Freshness,
+		owner: owner, topics: t, log: o.Logger, suppressions: o.Prefix + "suppressions", deliveries: o.Prefix + "deliveries",
+		remember:   int(o.Limits.Remember / (24 * time.Hour)),
 		position:   map[event.TopicPartition]int64{},
 		suppressed: map[string]map[string]suppression{}, marks: map[markID]mark{},
+		claims: map[markID]claim{}, overwritten: map[markID]bool{},
 	}
 }
 
@@ -79,18 +88,6 @@ func (s *standing) refresh(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// drain takes in what has already arrived. A look costs up to a millisecond when there is nothing, so it is not
-// repeated within freshness, which is less than a record takes to get here anyway.
-func (s *standing) drain(ctx context.Context) error {
-	switch {
-	case s.reader == nil:
-		return s.refresh(ctx)
-	case time.Since(s.polled) < s.freshness:
-		return nil
-	}
-	return s.poll(ctx, 0)
 }
 
 // open makes a reader for all partitions of the spans where there is none yet.
@@ -135,7 +132,6 @@ func (s *standing) poll(ctx context.Context, wait time.Duration) error {
 		s.close() // opened again at the positions kept
 		return fmt.Errorf("reading %s and %s: %w", s.suppressions, s.deliveries, err)
 	}
-	s.polled = time.Now()
 	for i := range records {
 		s.apply(&records[i])
 	}
@@ -153,11 +149,13 @@ func (s *standing) close() {
 }
 
 func (s *standing) apply(r *event.Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
 	case r.Control:
 	case r.Topic == s.suppressions:
 		s.applySuppression(r)
-	case r.Topic == s.deliveries:
+	case r.Topic == s.deliveries && !s.applyClaim(r):
 		s.applyDelivery(r)
 	}
 }
@@ -170,6 +168,7 @@ func (s *standing) applyDelivery(r *event.Record) {
 	id := makeMarkID(string(r.Key))
 	if r.Value == nil {
 		delete(s.marks, id)
+		delete(s.claims, id)
 		return
 	}
 	var d event.Delivery
@@ -177,28 +176,46 @@ func (s *standing) applyDelivery(r *event.Record) {
 		s.unreadable(r)
 		d.Status = event.DeliveryRejected // something was recorded: rather no mail than a second one
 	}
-	s.set(id, d, r.Time)
+	s.settle(id, d, r.Time)
 }
 
-// set takes in what was recorded. What is settled stays settled: our own earlier records come back late.
-func (s *standing) set(id markID, d event.Delivery, at time.Time) {
-	day := s.newest
-	if !at.IsZero() {
-		day = uint16(max(0, at.Unix()/86400))
-	}
-	m := mark{day: day, state: settled, attempts: uint8(min(d.Attempts, 255))}
+// note takes in what was recorded just now, before it comes back.
+func (s *standing) note(id markID, d event.Delivery) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settle(id, d, time.Time{})
+}
+
+// settle takes in an outcome. What is settled stays settled: our own earlier records come back late.
+func (s *standing) settle(id markID, d event.Delivery, at time.Time) {
+	m := mark{state: settled, attempts: uint8(min(d.Attempts, 255)), status: uint8(max(0, slices.Index(deliveryStatuses[:], d.Status)))}
 	if d.Status == event.DeliveryInDoubt {
 		m.state = doubtful
 		if d.Reason != nil {
 			m.state = doubtfulEnd
 		}
 	}
+	delete(s.claims, id)
+	delete(s.overwritten, id)
 	if s.marks[id].state == settled && m.state != settled {
 		return
 	}
+	s.setMark(id, at, m)
+}
+
+// setMark stores a mark under the day of its record.
+func (s *standing) setMark(id markID, at time.Time, m mark) {
+	if m.state == unsettled {
+		delete(s.marks, id)
+		return
+	}
+	m.day = s.newest
+	if !at.IsZero() {
+		m.day = uint16(max(0, at.Unix()/86400))
+	}
 	s.marks[id] = m
-	if day > s.newest {
-		s.newest = day
+	if m.day > s.newest {
+		s.newest = m.day
 		s.forget()
 	}
 }
@@ -208,11 +225,24 @@ func (s *standing) forget() {
 	for id, m := range s.marks {
 		if int(m.day)+s.remember < int(s.newest) {
 			delete(s.marks, id)
+			delete(s.claims, id)
+			delete(s.overwritten, id)
 		}
 	}
 }
 
-func (s *standing) mark(id markID) mark { return s.marks[id] }
+func (s *standing) mark(id markID) mark {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.marks[id]
+}
+
+// overwrote says whether this owner's claim has come after the mail was settled, and what stood there.
+func (s *standing) overwrote(id markID) (mark, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.marks[id], s.overwritten[id]
+}
 
 // makeMarkID takes the 32 hex digits of an id; of anything else a hash.
 func makeMarkID(id string) markID {

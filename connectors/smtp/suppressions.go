@@ -54,6 +54,8 @@ var reasonsInOrder = []string{event.SuppressDeleted, event.SuppressSwitchedOff, 
 
 // suppresses returns the reason for which the mail must not go, or "".
 func (s *standing) suppresses(m *event.Mail) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	reasons := s.suppressed[m.RegistrationRef]
 	if len(reasons) == 0 {
 		return ""

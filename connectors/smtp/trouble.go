@@ -4,54 +4,68 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
-// stumble notes trouble, with one log line when it begins.
-func (r *run) stumble(err error) {
-	if r.trouble == nil {
-		r.options.Logger.Warn("sending waits", "error", err)
+// trouble is why something is not asked for anything at the moment: the relay, or the brokers.
+type trouble struct {
+	err   error // nil: none
+	until time.Time
+	pause backoff
+}
+
+// note begins a pause, with one log line when the trouble begins. Reports that come during the pause are of the same trouble.
+func (t *trouble) note(err error, log *slog.Logger) {
+	if t.err == nil {
+		log.Warn("sending waits", "error", err)
 	}
-	r.trouble = err
+	if !t.pausing() {
+		t.until = time.Now().Add(t.pause.next())
+	}
+	t.err = err
+}
+
+func (t *trouble) over(log *slog.Logger) {
+	if t.err != nil {
+		log.Info("sending goes on")
+	}
+	t.err = nil
+	t.pause.reset()
+}
+
+func (t *trouble) pausing() bool { return t.err != nil && time.Now().Before(t.until) }
+
+// hinder notes that the relay takes nothing: after a pause it is tried with one mail.
+func (r *run) hinder(err error) {
+	r.away.note(err, r.options.Logger)
+	r.width = 1
 }
 
 // recovered notes that the relay decides about mails again.
 func (r *run) recovered() {
 	r.deferrals, r.putOff = 0, nil
-	r.calm()
+	r.away.over(r.options.Logger)
+	r.width = min(2*r.width, r.options.Relay.Connections)
 }
 
-// calm notes that nothing hinders, unless the relay puts off one mail after another.
-func (r *run) calm() {
-	if r.deferrals >= r.options.Limits.RejectionsPerConnection {
-		return
-	}
-	if r.trouble != nil {
-		r.options.Logger.Info("sending goes on")
-	}
-	r.trouble = nil
-	r.away.reset()
-}
-
-// sleep waits, with once no longer than the budget.
-func (r *run) sleep(ctx context.Context, d time.Duration) {
-	if r.once {
-		d = min(d, max(0, r.options.Retry.Budget-time.Since(r.progress))+time.Millisecond)
-	}
-	sleep(ctx, d)
-}
-
-// spent is the error of a run with once that stands still.
+// spent is the error of a run with once that stands still; nil while it does not.
 func (r *run) spent() error {
-	left := r.left()
-	why := r.trouble
-	if why == nil {
-		why = r.putOff
+	if !r.once || len(r.busy) > 0 || time.Since(r.progress) <= r.options.Retry.Budget {
+		return nil
 	}
-	if why == nil {
-		why = errors.New("other members of the consumer group hold them")
+	why := r.away.err
+	for _, other := range []error{r.putOff, r.brokers.err, errors.New("other members of the consumer group hold them, or another instance has claimed them")} {
+		if why == nil {
+			why = other
+		}
 	}
-	return fmt.Errorf("%d mails stay queued, none was settled for %s: %w", left, r.options.Retry.Budget, why)
+	if r.under == nil {
+		if err := r.unrecorded(why); errors.Is(err, errUnrecorded) {
+			return err
+		}
+	}
+	return fmt.Errorf("%d mails stay queued, none was settled for %s: %w", r.left(), r.options.Retry.Budget, why)
 }
 
 func (r *run) left() int64 {

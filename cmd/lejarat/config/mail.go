@@ -17,7 +17,7 @@ type Mail struct {
 	// Retry bounds the growing pause before another attempt.
 	Retry Retry `yaml:"retry"`
 	// InDoubt says what becomes of a mail whose answer was never seen: park (reported, not sent again) or resend
-	// (sent once more, so that nothing is lost). Default resend.
+	// (sent once more, and again after a crash, so that nothing is lost). Default resend.
 	InDoubt string `yaml:"in_doubt"`
 	// TemplateDir holds templates that replace the shipped ones of the same name. Default: none.
 	TemplateDir string `yaml:"template_dir,omitempty"`
@@ -48,6 +48,8 @@ type Relay struct {
 	// DataTimeout is the longest wait for the answer to the mail itself; the mail is in doubt after it. RFC 5321
 	// asks for 10 minutes. Default 10m.
 	DataTimeout time.Duration `yaml:"data_timeout"`
+	// Connections is how many are open at most; after a crash as many mails may be in doubt. Default 8.
+	Connections int `yaml:"connections"`
 }
 
 // Secret returns the password, from the file where one is named.
@@ -69,6 +71,7 @@ func defaultMail() Mail {
 		Relay: Relay{
 			Address: "127.0.0.1:25", TLS: "starttls",
 			ConnectTimeout: 30 * time.Second, CommandTimeout: 5 * time.Minute, DataTimeout: 10 * time.Minute,
+			Connections: 8,
 		},
 		Retry:   Retry{Min: time.Second, Max: 5 * time.Minute},
 		InDoubt: "resend",

@@ -1,0 +1,221 @@
+package smtp
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"lejarat/processor/event"
+)
+
+// Reasons in deliveries beside those of addresses, suppressions and claims.
+const reasonUndecodable = "undecodable"
+
+// admit says whether a job may be given to a carrier now. If not, it is done with, or waits.
+func (r *run) admit(j *job) bool {
+	m := r.standing.mark(j.id)
+	switch m.state {
+	case settled, doubtfulEnd:
+		r.skip(j)
+		return false
+	case claimedState:
+		if !r.takeOver(j, m) {
+			return false
+		}
+	case doubtful:
+		if r.options.InDoubt == Park {
+			r.skip(j)
+			return false
+		}
+		j.doubt, j.attempts = true, max(j.attempts, int(m.attempts))
+	}
+	if j.faulty {
+		r.end(j, event.DeliveryRejected, reasonUndecodable, result{})
+		return false
+	}
+	if status, reason := r.verdict(j); status != "" {
+		r.end(j, status, reason, result{})
+		return false
+	}
+	j.tries = j.attempts + 1
+	return true
+}
+
+// takeOver makes a mail that somebody else has claimed this run's, once the other can write its dot no more.
+func (r *run) takeOver(j *job, m mark) bool {
+	c, held := r.standing.claimOn(j.id)
+	if !held || c.owner == r.owner {
+		return true
+	}
+	if free := c.seen.Add(2 * r.options.Limits.Claim); time.Now().Before(free) {
+		j.due = free
+		r.waiting = append(r.waiting, j)
+		return false
+	}
+	r.options.Logger.Warn("mail in doubt: it was claimed by an instance that ended", "id", j.mail.ID, "resent", c.doubt)
+	if !j.doubt {
+		r.sum.InDoubt++
+	}
+	j.doubt, j.attempts, j.over = true, max(j.attempts, int(m.attempts)), c.owner
+	if r.options.InDoubt == Park {
+		r.end(j, event.DeliveryInDoubt, reasonParked, result{})
+		return false
+	}
+	r.options.Observer(j.outcome(event.DeliveryInDoubt, "", result{}))
+	return true
+}
+
+// verdict says why a job must not go; "" when it may.
+func (r *run) verdict(j *job) (status, reason string) {
+	if !j.notAfter.IsZero() && !r.options.Now().Before(j.notAfter) {
+		return event.DeliveryExpired, ""
+	}
+	if reason := r.standing.suppresses(&j.mail); reason != "" {
+		return event.DeliverySuppressed, reason
+	}
+	return "", ""
+}
+
+// report takes in what a carrier says.
+func (r *run) report(rep report) {
+	if rep.ask != nil {
+		rep.job.ask, rep.job.askedAt = rep.ask, time.Now()
+		r.permit(rep.job)
+		return
+	}
+	delete(r.busy, rep.carrier)
+	r.idle = append(r.idle, rep.carrier)
+	rep.job.ask = nil
+	r.judge(rep)
+}
+
+// judge acts on the end of a transaction.
+func (r *run) judge(rep report) {
+	j, res := rep.job, rep.res
+	switch res.class {
+	case accepted:
+		r.recovered()
+		reason := ""
+		if j.doubt {
+			reason = reasonResent
+		}
+		r.end(j, event.DeliveryAccepted, reason, res)
+		return
+	case refused:
+		r.recovered()
+		r.end(j, event.DeliveryRejected, res.cause, res)
+		return
+	case inDoubt:
+		r.doubt(j, res)
+		return
+	}
+	r.unclaim(j)
+	if res.class == calledOff {
+		r.ready = append([]*job{j}, r.ready...)
+		return
+	}
+	r.options.Observer(j.outcome(StatusRetry, "", res))
+	if rep.dialled == nil {
+		r.sum.Retries++
+	}
+	switch {
+	case res.class == deferred:
+		r.deferrals++
+		r.putOff = res
+		j.due = time.Now().Add(j.pause.next())
+		r.waiting = append(r.waiting, j)
+		if r.deferrals >= r.options.Limits.RejectionsPerConnection {
+			// It is the relay, not these mails: one try a pause is enough.
+			r.hinder(fmt.Errorf("%d mails in a row were put off by the relay, the last with: %w", r.deferrals, res))
+		}
+		return
+	case rep.dialled != nil:
+		r.hinder(rep.dialled)
+	case !rep.stale:
+		r.hinder(fmt.Errorf("handing a mail to the relay %s: %w", r.options.Relay.Address, res))
+	}
+	r.ready = append([]*job{j}, r.ready...)
+}
+
+// doubt reports a mail whose answer was never seen, and leaves it for one more attempt where that is allowed.
+func (r *run) doubt(j *job, res result) {
+	r.options.Logger.Warn("mail in doubt: the relay's answer was not seen", "id", j.mail.ID, "cause", res.Error(), "resent", j.doubt)
+	again := j.doubt
+	if !again {
+		r.sum.InDoubt++
+	}
+	j.doubt = true
+	// A pause, and this mail again before any other: a relay that has stopped answering must not get one mail after
+	// another into doubt.
+	r.hinder(fmt.Errorf("handing a mail to the relay %s: %w", r.options.Relay.Address, res))
+	switch {
+	case again:
+		r.end(j, event.DeliveryInDoubt, reasonResent, res)
+	case r.options.InDoubt == Park:
+		r.end(j, event.DeliveryInDoubt, reasonParked, res)
+	default:
+		r.put(j, event.DeliveryInDoubt, "", res, nil)
+		r.options.Observer(j.outcome(event.DeliveryInDoubt, "", res))
+		r.ready = append([]*job{j}, r.ready...)
+	}
+}
+
+// end settles a job: recorded first, then counted and let go. What was once in doubt is never called undelivered.
+func (r *run) end(j *job, status, reason string, res result) {
+	if j.doubt && status != event.DeliveryAccepted && status != event.DeliveryInDoubt {
+		status, reason = event.DeliveryInDoubt, status
+	}
+	o := j.outcome(status, reason, res)
+	r.put(j, status, reason, res, func() {
+		switch status {
+		case event.DeliveryAccepted:
+			r.sum.Accepted++
+		case event.DeliveryRejected:
+			r.sum.Rejected++
+		case event.DeliveryExpired:
+			r.sum.Expired++
+		case event.DeliverySuppressed:
+			r.sum.Suppressed++
+		}
+		r.options.Observer(o)
+		r.release(j)
+	})
+}
+
+// put queues a job's state for deliveries.
+func (r *run) put(j *job, status, reason string, res result, durable func()) {
+	j.tries = j.attempts
+	d := j.delivery(status, reason, r.options.Relay.Address, res, r.options.Now())
+	r.next.entries = append(r.next.entries, entry{
+		record: r.record(j, status, reason, res), id: j.id, delivery: &d, durable: durable,
+		outcome: res.phase == PhaseDot && (res.class == accepted || res.class == inDoubt),
+	})
+}
+
+// record is a delivery as it goes into the topic.
+func (r *run) record(j *job, status, reason string, res result) event.Record {
+	d := j.delivery(status, reason, r.options.Relay.Address, res, r.options.Now())
+	value, err := json.Marshal(d)
+	if err != nil {
+		panic(err) // strings and numbers
+	}
+	return event.Record{
+		Topic: r.options.Prefix + "deliveries", Partition: event.AnyPartition, Key: []byte(d.ID), Value: value,
+		Headers: event.CloudEvent(fmt.Sprintf("%s/%d/%s", d.ID, d.Attempts, d.Status), "delivery", d.At),
+	}
+}
+
+// skip lets go of a job that is settled already.
+func (r *run) skip(j *job) {
+	r.sum.Skipped++
+	r.options.Observer(j.outcome(StatusSkipped, "", result{}))
+	r.release(j)
+}
+
+func (r *run) release(j *job) {
+	r.lanes.done(j.record)
+	if r.inHand[j.id] == j {
+		delete(r.inHand, j.id)
+	}
+	r.progress = time.Now()
+}

@@ -1,0 +1,164 @@
+package smtp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"lejarat/processor/event"
+)
+
+// round is what is written to and read from the topics at a time: deliveries, then the offsets that they let go, then a
+// look at what has come. What comes up meanwhile waits for the next: so one write carries the results and the claims of
+// all connections.
+type round struct {
+	entries []entry
+	claims  []claimed // to be looked after
+	look    bool      // read deliveries and suppressions up to their ends
+	fresh   []event.Record
+	woken   []*job
+	commit  []event.Record
+
+	// How far it came.
+	written, committed, seen bool
+	looked                   time.Time
+}
+
+// entry is a record for deliveries, and what follows once it is there.
+type entry struct {
+	record   event.Record
+	id       markID
+	delivery *event.Delivery // what it says; nil: a claim
+	durable  func()          // may be nil
+	// outcome: without this record somebody could think that the mail was never sent.
+	outcome bool
+}
+
+// claimed is one claim of a job.
+type claimed struct {
+	job *job
+	n   int
+}
+
+// errUnrecorded says that a mail went out, or may have, and deliveries has no more than its claim.
+var errUnrecorded = errors.New("the outcome of a mail could not be recorded; deliveries holds its claim, and the mail may be sent again")
+
+// beginRound starts a round where there is something to do and none under way.
+func (r *run) beginRound(stopping bool) {
+	if r.under != nil || r.brokers.pausing() {
+		return
+	}
+	w := r.next
+	w.look = w.look || len(w.claims) > 0
+	if stopping {
+		w.look, w.claims, w.woken = false, nil, nil
+	} else {
+		w.commit, w.fresh, r.fresh = r.lanes.committable(), r.fresh, nil
+	}
+	if len(w.entries)+len(w.commit) == 0 && !w.look {
+		return
+	}
+	r.next = round{}
+	r.under = &w
+	go func() { r.rounds <- r.perform(r.work, &w) }()
+}
+
+// perform does a round.
+func (r *run) perform(ctx context.Context, w *round) error {
+	if len(w.entries) > 0 {
+		records := make([]event.Record, len(w.entries))
+		for i := range w.entries {
+			records[i] = w.entries[i].record
+		}
+		if err := r.topics.Produce(ctx, records); err != nil {
+			return fmt.Errorf("recording deliveries: %w", err)
+		}
+		for _, e := range w.entries { // before what follows them is read
+			if e.delivery != nil {
+				r.standing.note(e.id, *e.delivery)
+			}
+		}
+	}
+	w.written = true
+	if len(w.commit) > 0 {
+		if err := r.queue.Commit(ctx, w.commit); err != nil {
+			return fmt.Errorf("committing the mail queue: %w", err)
+		}
+	}
+	w.committed = true
+	if w.look {
+		w.looked = time.Now()
+		if err := r.standing.refresh(ctx); err != nil {
+			return err
+		}
+	}
+	w.seen = true
+	return nil
+}
+
+// endRound takes a round in, as far as it came; the rest goes into the next.
+func (r *run) endRound(err error) error {
+	w := r.under
+	r.under = nil
+	if w.written {
+		for _, e := range w.entries {
+			if e.durable != nil {
+				e.durable()
+			}
+		}
+		w.entries = nil
+	}
+	if w.committed {
+		r.lanes.committed(w.commit)
+	}
+	if w.seen && w.look {
+		r.looked = w.looked
+		for _, c := range w.claims {
+			c.job.durable = c.job.durable || c.job.claims == c.n
+		}
+		for _, rec := range w.fresh {
+			r.accept(rec)
+		}
+		r.ready = append(w.woken, r.ready...)
+		for _, j := range r.busy {
+			r.permit(j)
+		}
+	} else {
+		r.next.claims = append(w.claims, r.next.claims...)
+		r.next.look = r.next.look || w.look
+		r.fresh = append(w.fresh, r.fresh...)
+		r.next.woken = append(w.woken, r.next.woken...)
+	}
+	r.next.entries = append(w.entries, r.next.entries...)
+	if err == nil {
+		r.brokers.over(r.options.Logger)
+		return nil
+	}
+	hopeless := r.work.Err() != nil || r.failed != nil || errors.Is(err, event.ErrTopic) || errors.Is(err, event.ErrAccess)
+	if !hopeless {
+		r.brokers.note(err, r.options.Logger)
+		return nil
+	}
+	err = r.unrecorded(err)
+	r.next = round{}
+	return err
+}
+
+// unrecorded makes the error of entries that will not be written.
+func (r *run) unrecorded(err error) error {
+	lost := false
+	for _, e := range r.next.entries {
+		if e.outcome {
+			lost = true
+			r.options.Logger.Error("outcome not recorded", "id", string(e.record.Key))
+		}
+	}
+	switch {
+	case lost:
+		return fmt.Errorf("%w: %w", errUnrecorded, err)
+	case r.work.Err() != nil: // told to stop
+		return nil
+	}
+	return err
+}
