@@ -127,6 +127,29 @@ func TestStopWhileSending(t *testing.T) {
 	}
 }
 
+// A mail whose envelope is open when the service is told to stop goes out, claim and all.
+func TestStopBeforeTheDot(t *testing.T) {
+	for _, verb := range []string{"MAIL", "DATA"} {
+		ctx, stop := context.WithCancel(t.Context())
+		relay := startScripted(t, func(s step) string {
+			if s.verb == verb && s.n == 2 {
+				stop()
+			}
+			return ""
+		})
+		b := newBench(t, relay.address())
+		b.options.Limits.Claim = time.Minute
+		b.queue(sampleMail(1), sampleMail(2), sampleMail(3))
+		c, err := New(b.options, b.join(), b.broker)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s, err := c.Run(ctx, false); err != nil || s.Accepted != 2 || s.Left != 1 || len(b.openClaims()) != 0 {
+			t.Errorf("%s: %v %+v, %d claims left", verb, err, s, len(b.openClaims()))
+		}
+	}
+}
+
 // An answer that does not come in the time given for stopping leaves the mail in doubt, recorded.
 func TestStopWhileTheRelayIsSilent(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())

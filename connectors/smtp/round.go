@@ -52,7 +52,10 @@ func (r *run) beginRound(stopping bool) {
 	w := r.next
 	w.look = w.look || len(w.claims) > 0
 	if stopping {
-		w.look, w.claims, w.woken = false, nil, nil
+		w.woken = nil
+		if len(r.busy) == 0 { // else a mail under way may still need its claim seen
+			w.look, w.claims = false, nil
+		}
 	} else {
 		w.commit, w.fresh, r.fresh = r.lanes.committable(), r.fresh, nil
 	}

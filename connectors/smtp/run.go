@@ -175,7 +175,7 @@ func (r *run) untilNext(stopping bool) time.Duration {
 	if len(r.ready) > 0 && r.away.pausing() {
 		at(r.away.until)
 	}
-	if r.once {
+	if r.once && len(r.busy) == 0 {
 		at(r.progress.Add(r.options.Retry.Budget + time.Millisecond))
 	}
 	return max(wait, time.Millisecond)

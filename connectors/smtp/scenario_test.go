@@ -217,11 +217,14 @@ func (s *scenario) recorded(t *testing.T, n int) string {
 	return strings.Join(all, "; ")
 }
 
-// printRelay says which messages came since the last send, whether they are what was composed, and who accepted them.
+// printRelay says which messages came since the last send, mail by mail (when one that was put off comes among the others is
+// a matter of chance), whether they are what was composed, and what became of them.
 func (s *scenario) printRelay(t *testing.T, out *strings.Builder) {
 	c := mustComposer(t, s.options)
 	all := s.relay.received()
-	for _, m := range all[s.printed:] {
+	s.printed, all = len(all), all[s.printed:]
+	slices.SortStableFunc(all, func(a, b message) int { return strings.Compare(a.to, b.to) })
+	for _, m := range all {
 		what := "read"
 		if m.accepted {
 			what = "accepted"
@@ -242,7 +245,6 @@ func (s *scenario) printRelay(t *testing.T, out *strings.Builder) {
 		}
 		fmt.Fprintf(out, "relay: %s mail %d on connection %d%s\n", what, number, m.conn, state)
 	}
-	s.printed = len(all)
 }
 
 func mustTime(m event.Mail) time.Time {

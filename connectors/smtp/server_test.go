@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -36,8 +37,9 @@ const (
 // scripted is a relay that answers as its script says; "" is the ordinary answer.
 type scripted struct {
 	net.Listener
-	extensions []string    // of the answer to EHLO
-	tls        *tls.Config // nil: no STARTTLS
+	open       atomic.Int64 // connections
+	extensions []string     // of the answer to EHLO
+	tls        *tls.Config  // nil: no STARTTLS
 
 	mu       sync.Mutex
 	script   func(step) string
@@ -56,7 +58,7 @@ type message struct {
 }
 
 var ordinary = map[string]string{
-	"GREETING": "220 relay.example.hu ESMTP", "STARTTLS": "220 2.0.0 Ready", "AUTH": "235 2.7.0 Ok",
+	"GREETING": "220 relay.example.hu ESMTP", "HELO": "250 relay.example.hu", "STARTTLS": "220 2.0.0 Ready", "AUTH": "235 2.7.0 Ok",
 	"MAIL": "250 2.1.0 Ok", "RCPT": "250 2.1.5 Ok", "DATA": "354 End data with <CR><LF>.<CR><LF>",
 	"DOT": "250 2.0.0 Ok: queued as 4XYZabc123", "RSET": "250 2.0.0 Ok", "QUIT": "221 2.0.0 Bye",
 }
@@ -195,6 +197,8 @@ func (d *dialogue) act(part string) (code string, goOn bool) {
 }
 
 func (s *scripted) serve(c net.Conn, n int) {
+	s.open.Add(1)
+	defer s.open.Add(-1)
 	defer c.Close()
 	d := &dialogue{scripted: s, Conn: c, raw: c, in: bufio.NewReader(c), n: n}
 	if _, ok := d.say("GREETING", ""); !ok {
