@@ -106,6 +106,12 @@ func (p *process) step(do func()) error {
 	return nil
 }
 
+func (p *process) died() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dead
+}
+
 func (p *process) Produce(ctx context.Context, records []event.Record) (err error) {
 	// One record is a step: a write may come through in part.
 	for _, r := range records {
@@ -154,9 +160,10 @@ func crash(t *testing.T, base *Connector, limit int, before bool, mails, connect
 	t.Helper()
 	ctx, kill := context.WithCancel(t.Context())
 	defer kill()
-	var p *process
+	var alive atomic.Pointer[process] // the relay's goroutines look at it too
 	relay := startScripted(t, func(s step) string {
 		answer := ""
+		p := alive.Load()
 		if p == nil {
 			return answer
 		}
@@ -178,12 +185,13 @@ func crash(t *testing.T, base *Connector, limit int, before bool, mails, connect
 	for n := range mails {
 		b.queue(sampleMail(n))
 	}
-	p = &process{broker: b.broker, member: b.join(), kill: kill, limit: limit, before: before}
+	p := &process{broker: b.broker, member: b.join(), kill: kill, limit: limit, before: before}
+	alive.Store(p)
 	c := base.with(b.options)
 	c.queue, c.topics = p, p
 	_, _ = c.Run(ctx, true)
-	died = p.dead
-	p = nil
+	alive.Store(nil)
+	died = p.died()
 	inQuestion := b.openClaims()
 	c.queue, c.topics = b.join(), b.broker
 	if s, err := c.Run(t.Context(), true); err != nil || s.Left != 0 {
