@@ -18,7 +18,7 @@ func (h *harness) otherRules(after time.Duration) event.Record {
 
 func (h *harness) phase(p int32) phase { return h.watch[p].run.phase }
 
-// TestNewestStarterCountsInAnyOrder: two start at once, and the older one's word may come to the log after the newer one's.
+// TestNewestStarterCountsInAnyOrder (I20): two start at once, and the older one's word may come to the log after the newer one's.
 func TestNewestStarterCountsInAnyOrder(t *testing.T) {
 	for _, c := range []struct {
 		name  string

@@ -160,7 +160,7 @@ func TestInstancesApartAtMidnight(t *testing.T) {
 	}
 }
 
-// TestClockFarFromTheBrokersHoldsTheRun, on either side; the other instance's partitions wait for the fuse and say so, and
+// TestClockFarFromTheBrokersHoldsTheRun (I34), on either side; the other instance's partitions wait for the fuse and say so, and
 // both go on by themselves when the clock is set.
 func TestClockFarFromTheBrokersHoldsTheRun(t *testing.T) {
 	for _, c := range []struct {

@@ -24,7 +24,7 @@ func (h *harness) people(t testing.TB, names ...string) {
 	h.play(t, "", lines...)
 }
 
-// TestUnreadableJournalRecordHoldsItsPartition: any notice of the partition could be wrong, so none goes out, it says which
+// TestUnreadableJournalRecordHoldsItsPartition (I19): any notice of the partition could be wrong, so none goes out, it says which
 // record it is, also after restarts with state and without; the other partition goes on. A new generation ends it.
 func TestUnreadableJournalRecordHoldsItsPartition(t *testing.T) {
 	row := journal.RowKey{Source: journal.SourceID(documentTopic), Row: "x", List: 31}

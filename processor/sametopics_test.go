@@ -70,7 +70,7 @@ func TestTopicGoneForAWhileHoldsTheRun(t *testing.T) {
 	}
 }
 
-// TestTopicsChangedUnderARunningServiceAreRefused before anything is decided.
+// TestTopicsChangedUnderARunningServiceAreRefused (I33) before anything is decided.
 func TestTopicsChangedUnderARunningServiceAreRefused(t *testing.T) {
 	anew := func(topic string) func(*harness) {
 		return func(h *harness) { h.log.Delete(topic); h.log.Create(topic, 2) }

@@ -32,7 +32,7 @@ func (h *harness) begin(t testing.TB) {
 	h.play(t, "2026-02-27T12:00")
 }
 
-// TestTopicsMadeAnewAreRefused: without what the topics held, people would be mailed again, or rows would be missed.
+// TestTopicsMadeAnewAreRefused (I26): without what the topics held, people would be mailed again, or rows would be missed.
 func TestTopicsMadeAnewAreRefused(t *testing.T) {
 	for _, c := range []struct {
 		topic string
@@ -64,7 +64,7 @@ func TestTopicsMadeAnewAreRefused(t *testing.T) {
 	}
 }
 
-// TestNotificationsMadeAnewAreRefusedByANewGeneration: its journal knows nothing of the former topic, and the ledger is
+// TestNotificationsMadeAnewAreRefusedByANewGeneration (I32): its journal knows nothing of the former topic, and the ledger is
 // gone with the state directory. An operator's word that the records were restored lets it go on.
 func TestNotificationsMadeAnewAreRefusedByANewGeneration(t *testing.T) {
 	h := newHarness(t)

@@ -91,7 +91,8 @@ func batch(t *rapid.T, key *rapid.Generator[string], stores ...*Store) {
 				b.Set(k, v)
 			}
 		}
-		k[0], v = 'z', append(v, 'z') // both may be reused
+		clear(k) // both may be reused
+		clear(v)
 	}
 	discard := rapid.IntRange(0, 5).Draw(t, "discard") == 0
 	if a, b := batches[0].Len(), batches[1].Len(); a != b {

@@ -129,7 +129,7 @@ func forget(broker *Embedded) {
 }
 
 // A freezes; B takes the id over and commits. A wakes, and what it meets first is an error from which the library
-// recovers by taking the id again: the embedded broker lets it. A has not read what B wrote, so it must not commit.
+// recovers by taking the id again: the embedded broker lets it. A has not read what B wrote, so it must not commit. (I21)
 func TestZombieThatTookTheIDBackDoesNotCommit(t *testing.T) {
 	embeddedOnly(t)
 	brokers, broker := testBrokers(t)

@@ -176,6 +176,7 @@ func TestNamedMemberComesBackAtOnce(t *testing.T) {
 	}
 }
 
+// TestReplacedMemberHearsOfItAndDoesNotFight keeps I22.
 func TestReplacedMemberHearsOfItAndDoesNotFight(t *testing.T) {
 	brokers, _ := testBrokers(t)
 	c := open(t, brokers, func(o *Options) { o.InstanceID = "one" }) // a heartbeat every 0.6 s

@@ -126,7 +126,7 @@ func TestSuppressions(t *testing.T) {
 	}
 }
 
-// A switch-off that comes while mails wait stops them up to the final dot.
+// A switch-off that comes while mails wait stops them up to the final dot. (I25)
 func TestSuppressionWhileSending(t *testing.T) {
 	for _, verb := range []string{"RCPT", "DATA"} {
 		var b *bench

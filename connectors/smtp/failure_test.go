@@ -147,7 +147,7 @@ func TestInDoubtIsResentOnceAtMost(t *testing.T) {
 	}
 }
 
-// A crash right after the second attempt was announced must not lead to a third.
+// A crash right after the second attempt was announced must not lead to a third. (I24)
 func TestInDoubtAcrossRestart(t *testing.T) {
 	for reason, sent := range map[string]int{"": 1, reasonResent: 0} {
 		relay := startScripted(t, allFine)

@@ -13,7 +13,7 @@ import (
 	"lejarat/processor/event"
 )
 
-// TestFrozenOwner freezes (SIGSTOP) the owner of a partition within an open transaction, for longer than its session,
+// TestFrozenOwner (I9) freezes (SIGSTOP) the owner of a partition within an open transaction, for longer than its session,
 // while a run is due. Another instance fences it, does its work, and finishes the run. Then the owner wakes (SIGCONT) with
 // its transaction in hand. What it had written by then is aborted, and it never gets a record committed any more: neither
 // a notice nor a journal record. That is read from the topics as they are, by producer id and epoch.
