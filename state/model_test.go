@@ -44,6 +44,7 @@ func TestTheModelIsAStore(t *testing.T) {
 				}
 			case 1, 2, 3:
 				from, to := key.Draw(t, "from"), key.Draw(t, "to")
+				from, to = min(from, to), max(from, to)
 				rc, err := r.Cursor([]byte(from), []byte(to))
 				mc, errToo := m.Cursor([]byte(from), []byte(to))
 				if err != nil || errToo != nil {
