@@ -75,6 +75,7 @@ sources:
       effective: {column: issued_on, date: days}
       holder: {name: [family_name, given_name], birth_name: [birth_family_name, birth_given_name], birth_place: birth_place, birth_date: {column: birth_date, date: days}, mother_name: [mother_family_name, mother_given_name]}
       holder_ref: holder_ref
+    delay_limit: 720h # commit times are those of the virtual calendar: of its first day, hours ago
   - topic: ugyfelkapu.public.registration
     kind: registrations
     columns:
@@ -84,6 +85,7 @@ sources:
       service: {column: service_on, true: ["true"], false: ["false"]}
       effective: {column: service_since, date: iso}
       language: language
+    delay_limit: 720h
 mail:
   from: "Okmányértesítő <ertesites@example.hu>"
   relay: {address: %q, tls: none}
