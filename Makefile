@@ -50,7 +50,7 @@ stack-stop: ## stop what make stack started
 integration: ## a row changed in PostgreSQL becomes a mail in Postfix: the real stack from end to end
 	deploy/stack/start
 	eval "$$(deploy/stack/env)"; status=0; \
-	go test -tags integration -count=1 -timeout 40m -v ./deploy/integration/... || status=1; \
+	go test -tags integration -count=1 -timeout 40m -v -skip 'TestFrozenOwner/within_a_batch' ./deploy/integration/... || status=1; \
 	LEJARAT_TEST_BROKERS=$$STACK_KAFKA go test -count=1 -timeout 10m ./connectors/kafka/... || status=1; \
 	LEJARAT_TEST_BROKERS=$$STACK_KAFKA go test -short -count=1 -timeout 10m -parallel 8 -run TestEngine ./cmd/lejarat || status=1; \
 	deploy/stack/stop; exit $$status
@@ -58,7 +58,7 @@ integration: ## a row changed in PostgreSQL becomes a mail in Postfix: the real 
 chaos: ## 10 minutes of three instances on three brokers: killed, frozen, restarted, robbed of their state (SEED=7)
 	deploy/stack/start --brokers 3 kafka
 	status=0; LEJARAT_CHAOS_SEED=$(SEED) LEJARAT_CHAOS_INSTANCES=3 LEJARAT_CHAOS_DAYS=30 LEJARAT_CHAOS_RATE=300 LEJARAT_CHAOS_CHUNK=16 \
-	LEJARAT_CHAOS_GONE=70 go test -tags integration -count=1 -timeout 25m -v -run '^(TestChaos|TestBrokerGone)$$' ./deploy/integration/ || status=1; \
+	LEJARAT_CHAOS_GONE=70 go test -tags integration -count=1 -timeout 25m -v -run '^(TestChaos|TestBrokerGone|TestFrozenOwner)$$' ./deploy/integration/ || status=1; \
 	deploy/stack/stop --clean kafka; exit $$status
 
 fuzz: ## every decoder, FUZZTIME each

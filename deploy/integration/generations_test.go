@@ -215,7 +215,7 @@ func (s *generations) rotated() {
 	s.away()
 	s.back()
 	p := s.v.start(rebuild...)
-	time.Sleep(500 * time.Millisecond)
+	time.Sleep(100 * time.Millisecond) // a few records are rebuilt in half a second
 	p.kill()
 	s.v.running = nil
 	s.rebuilt(2, 1, s.v.run(rebuild...))
