@@ -37,11 +37,7 @@ func explainCommand(o *options) *cobra.Command {
 			"which takes a minute or so for thirty million rows and adds former facts and their notices. Every look-up is logged.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := o.load()
-			if err != nil {
-				return err
-			}
-			clock, err := clk.clock()
+			cfg, clock, err := o.loadWithClock(&clk)
 			if err != nil {
 				return err
 			}

@@ -22,11 +22,7 @@ func mailCommand(o *options) *cobra.Command {
 		Short: "The SMTP connector: hands the mails of mail-sink to the relay",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := o.load()
-			if err != nil {
-				return err
-			}
-			clock, err := clk.clock()
+			cfg, clock, err := o.loadWithClock(&clk)
 			if err != nil {
 				return err
 			}

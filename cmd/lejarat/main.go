@@ -115,3 +115,13 @@ func (o *options) load() (*config.Config, error) {
 	}
 	return cfg, nil
 }
+
+// loadWithClock is load for a command that acts, with the clock that it acts by.
+func (o *options) loadWithClock(f *clockFlags) (*config.Config, *clock, error) {
+	cfg, err := o.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	clk, err := f.clock()
+	return cfg, clk, err
+}

@@ -33,11 +33,7 @@ func rebuildCommand(o *options) *cobra.Command {
 			"`lejarat mail` must be stopped. Stopped itself, it goes on where it was when it is called again.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := o.load()
-			if err != nil {
-				return err
-			}
-			clock, err := clk.clock()
+			cfg, clock, err := o.loadWithClock(&clk)
 			if err != nil {
 				return err
 			}

@@ -37,11 +37,7 @@ func runCommand(o *options) *cobra.Command {
 			"With --once it catches up, finishes the date's run where it is due, prints the figures and ends: 0 done, 1 with the reason.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := o.load()
-			if err != nil {
-				return err
-			}
-			clock, err := clk.clock()
+			cfg, clock, err := o.loadWithClock(&clk)
 			if err != nil {
 				return err
 			}

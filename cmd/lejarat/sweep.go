@@ -25,11 +25,7 @@ func sweepCommand(o *options) *cobra.Command {
 			"neither the snapshot nor what came after it, as a delete would. `lejarat run` must be stopped. --dry-run first.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := o.load()
-			if err != nil {
-				return err
-			}
-			clock, err := clk.clock()
+			cfg, clock, err := o.loadWithClock(&clk)
 			if err != nil {
 				return err
 			}
