@@ -21,15 +21,24 @@ const endTimeout = 10 * time.Second
 // errReinitialised says that the library took the id again by itself, after Fence had returned.
 var errReinitialised = errors.New("the transactional id was initialised again")
 
+// errNotEntered says that the library would abort instead of commit; see Writer.entered.
+var errNotEntered = errors.New("the client has not entered the topic into its tables")
+
 // Writer implements event.Writer: a client of its own, under one transactional id. It is for one goroutine.
 type Writer struct {
-	id      string
-	cl      *kgo.Client
-	timeout time.Duration // of a transaction
-	inits   *initCounter
-	fenced  int64 // what inits said when Fence returned
-	dead    error // set once the writer is of no more use
+	id       string
+	cl       *kgo.Client
+	timeout  time.Duration // of a transaction
+	inits    *initCounter
+	fenced   int64           // what inits said when Fence returned
+	leader   partitionLeader // cl's
+	known    map[string]bool // topics that the library has entered into its tables
+	patience time.Duration   // for ending a transaction
+	dead     error           // set once the writer is of no more use
 }
+
+// partitionLeader is kgo.Client.PartitionLeader: -1 for a partition that is not in the library's tables.
+type partitionLeader func(topic string, partition int32) (leader, epoch int32, err error)
 
 var _ event.Writer = (*Writer)(nil)
 
@@ -38,7 +47,7 @@ var _ event.Writer = (*Writer)(nil)
 // Two transactions of one id need some 30 ms between them: one begun right after the last waits longer inside the broker.
 // That pause is the caller's to make.
 func (c *Client) Fence(ctx context.Context, id string) (event.Writer, error) {
-	w := &Writer{id: id, timeout: c.o.TransactionTimeout, inits: new(initCounter)}
+	w := &Writer{id: id, timeout: c.o.TransactionTimeout, inits: new(initCounter), known: map[string]bool{}, patience: endTimeout}
 	var err error
 	w.cl, err = kgo.NewClient(append(c.writing(), kgo.TransactionalID(id), kgo.TransactionTimeout(w.timeout), kgo.WithHooks(w.inits))...)
 	if err != nil {
@@ -48,7 +57,7 @@ func (c *Client) Fence(ctx context.Context, id string) (event.Writer, error) {
 		w.cl.Close()
 		return nil, fmt.Errorf("taking over transactional id %s: %w", id, classify(err))
 	}
-	w.fenced = w.inits.n.Load()
+	w.fenced, w.leader = w.inits.n.Load(), w.cl.PartitionLeader
 	return w, nil
 }
 
@@ -85,8 +94,11 @@ func (w *Writer) Commit(ctx context.Context, records []event.Record, check func(
 		return nil, w.die("committing", errReinitialised)
 	}
 	// From here on the answer matters even if the caller goes away.
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.patience)
 	defer cancel()
+	if err := w.entered(end, records); err != nil {
+		return nil, w.die("committing", err)
+	}
 	if err := w.cl.EndTransaction(end, kgo.TryCommit); err != nil {
 		if err = w.die("committing", err); !errors.Is(err, event.ErrUnknown) {
 			w.dead = fmt.Errorf("%w: %w", err, event.ErrUnknown)
@@ -94,6 +106,28 @@ func (w *Writer) Commit(ctx context.Context, records []event.Record, check func(
 		return nil, w.dead
 	}
 	return offsets, nil
+}
+
+// entered waits until the library has the topics of records in its tables. It enters a topic that it writes to for the
+// first time only after it has sent what waited for it (storePartitionsUpdate), so the brokers' acknowledgement can come
+// first; ending the transaction then finds no partition in the tables that was written to, aborts, and returns nil.
+func (w *Writer) entered(ctx context.Context, records []event.Record) error {
+	for i := range records {
+		topic := records[i].Topic
+		for !w.known[topic] {
+			leader, _, err := w.leader(topic, max(0, records[i].Partition))
+			if leader >= 0 && err == nil {
+				w.known[topic] = true
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("%w: %s", errNotEntered, topic)
+			case <-time.After(time.Millisecond):
+			}
+		}
+	}
+	return nil
 }
 
 // produce writes all records and returns their offsets. On an error records may still be on their way.
@@ -153,7 +187,7 @@ func (w *Writer) refused(ctx context.Context, err error) error {
 
 // abort returns nil when the transaction is aborted for certain and the writer as good as before.
 func (w *Writer) abort(ctx context.Context) error {
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.patience)
 	defer cancel()
 	if err := w.cl.AbortBufferedRecords(end); err != nil {
 		return err

@@ -230,3 +230,39 @@ func TestMarkerCarriesTheBrokersTime(t *testing.T) {
 		}
 	}
 }
+
+// The library aborts a first transaction, and reports success, when it has not yet entered the topic into its tables.
+// Commit waits for that, and does not go on where it never comes.
+func TestCommitWaitsUntilTheLibraryKnowsTheTopic(t *testing.T) {
+	c, topic := begin(t, 1)
+	id := unique("id")
+	w := fence(t, c, id).(*Writer)
+	ask, asked := w.leader, 0
+	w.leader = func(topic string, partition int32) (int32, int32, error) {
+		asked++
+		if asked < 5 {
+			return -1, -1, nil
+		}
+		return ask(topic, partition)
+	}
+	commit(t, w, topic, "first")
+	if asked < 5 {
+		t.Fatalf("it ended the transaction after having asked %d times", asked)
+	}
+	was := asked
+	commit(t, w, topic, "second")
+	if asked != was {
+		t.Errorf("it asked again about a topic that it knows")
+	}
+
+	late := fence(t, c, id).(*Writer)
+	late.leader = func(string, int32) (int32, int32, error) { return -1, -1, nil }
+	late.patience = 50 * time.Millisecond
+	if _, err := late.Commit(testContext(t), []event.Record{rec(topic, 0, "never")}, nil); !errors.Is(err, errNotEntered) || !errors.Is(err, event.ErrUnknown) {
+		t.Fatalf("got %v, want an error that ends the writer", err)
+	}
+	commit(t, fence(t, c, id), topic, "third")
+	if values, _ := drain(t, c, read(t, c, topic, 0), topic); !slices.Equal(values, []string{"first", "second", "third"}) {
+		t.Fatalf("read %q", values)
+	}
+}
