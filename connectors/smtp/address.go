@@ -5,61 +5,77 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/net/idna"
 )
 
 // Why an address cannot be used. The texts are reasons in lejarat.deliveries.
 var (
 	errAddressMalformed = errors.New("address_malformed")
-	errAddressNotASCII  = errors.New("address_not_ascii") // needs SMTPUTF8 or IDNA, which are not offered
+	errNeedsSMTPUTF8    = errors.New("address_needs_smtputf8") // its local part is not ASCII, and the relay cannot take such
 )
 
-// checkAddress returns the address as it goes into an envelope, blanks around it taken off. Only a dot-atom at a host
-// name passes: whatever could be read in two ways by two mail servers (quotes, comments, routes, literals, control
-// characters) is refused.
-func checkAddress(address string) (string, error) {
-	address = strings.TrimSpace(address)
-	for _, r := range address {
-		if r >= utf8.RuneSelf {
-			if unicode.IsControl(r) || r == utf8.RuneError {
-				return "", errAddressMalformed
-			}
-			return "", errAddressNotASCII
-		}
+// mailbox is an address as it goes into envelope and header.
+type mailbox struct {
+	// address has its domain in ASCII (RFC 5891) whatever the relay offers: the mail is the same for every relay.
+	address string
+	utf8    bool // the local part is not ASCII: only a relay with SMTPUTF8 (RFC 6531) takes it
+}
+
+// parseMailbox reads an address, blanks around it taken off. Only a dot-atom at a host name passes: whatever could be
+// read in two ways by two mail servers (quotes, comments, routes, literals, control characters) is refused.
+func parseMailbox(address string) (mailbox, error) {
+	local, domain, found := strings.Cut(strings.TrimSpace(address), "@")
+	if !found || len(local) > 64 || !dotted(local, isAtext) {
+		return mailbox{}, errAddressMalformed
 	}
-	local, domain, found := strings.Cut(address, "@")
-	if !found || len(address) > 254 || len(local) > 64 || !dotted(local, isAtext) || !dotted(domain, isHostByte) {
-		return "", errAddressMalformed
+	if !isASCII(domain) {
+		ascii, err := idna.Lookup.ToASCII(domain)
+		if err != nil {
+			return mailbox{}, errAddressMalformed
+		}
+		domain = ascii
+	}
+	if !dotted(domain, isHostRune) || len(local)+1+len(domain) > 254 {
+		return mailbox{}, errAddressMalformed
 	}
 	for label := range strings.SplitSeq(domain, ".") {
 		if len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
-			return "", errAddressMalformed
+			return mailbox{}, errAddressMalformed
 		}
 	}
-	return address, nil
+	return mailbox{address: local + "@" + domain, utf8: !isASCII(local)}, nil
 }
 
-// dotted reports whether s is one or more non-empty runs of allowed bytes with single dots between them.
-func dotted(s string, allowed func(byte) bool) bool {
-	for part := range strings.SplitSeq(s, ".") {
-		if part == "" {
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
 			return false
-		}
-		for i := range len(part) {
-			if !allowed(part[i]) {
-				return false
-			}
 		}
 	}
 	return true
 }
 
-func isHostByte(b byte) bool {
-	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '-'
+// dotted reports whether s is one or more non-empty runs of allowed characters with single dots between them.
+func dotted(s string, allowed func(rune) bool) bool {
+	for part := range strings.SplitSeq(s, ".") {
+		if part == "" || strings.ContainsFunc(part, func(r rune) bool { return !allowed(r) }) {
+			return false
+		}
+	}
+	return true
 }
 
-// isAtext is RFC 5322's atext.
-func isAtext(b byte) bool {
-	return isHostByte(b) || strings.IndexByte("!#$%&'*+/=?^_`{|}~", b) >= 0
+func isHostRune(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-'
+}
+
+// isAtext is RFC 5322's atext with RFC 6531's addition, of which only what can be seen passes.
+func isAtext(r rune) bool {
+	if r >= utf8.RuneSelf {
+		return r != utf8.RuneError && unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S)
+	}
+	return isHostRune(r) || strings.ContainsRune("!#$%&'*+/=?^_`{|}~", r)
 }
 
 // maxPlain bounds what a record may bring into a letter: a name, a document number.

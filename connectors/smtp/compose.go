@@ -17,6 +17,7 @@ import (
 type envelope struct {
 	id       string // of the notification
 	from, to string
+	utf8     bool // the relay must offer SMTPUTF8: recipient and header are not ASCII
 	// body is the message with dots doubled (RFC 5321 4.5.2), ending in CRLF, without the final dot.
 	body []byte
 }
@@ -34,9 +35,9 @@ type composer struct {
 	maxBytes  int
 }
 
-// compose returns the mail of a record. Its errors are the reasons above or checkAddress's, never with personal data.
+// compose returns the mail of a record. Its errors are the reasons above or parseMailbox's, never with personal data.
 func (c *composer) compose(m event.Mail, emitted time.Time) (envelope, error) {
-	to, err := checkAddress(m.To.Email)
+	to, err := parseMailbox(m.To.Email)
 	if err != nil {
 		return envelope{}, err
 	}
@@ -50,7 +51,7 @@ func (c *composer) compose(m event.Mail, emitted time.Time) (envelope, error) {
 	}
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(gomail.EncodingQP), gomail.WithCharset(gomail.CharsetUTF8))
 	msg.FromMailAddress(c.sender.from)
-	msg.ToMailAddress(&netmail.Address{Name: plain(m.To.Name), Address: to})
+	msg.ToMailAddress(&netmail.Address{Name: plain(m.To.Name), Address: to.address})
 	if c.sender.replyTo != nil {
 		msg.ReplyToMailAddress(c.sender.replyTo)
 	}
@@ -73,7 +74,7 @@ func (c *composer) compose(m event.Mail, emitted time.Time) (envelope, error) {
 	if !wellFormed(buf.Bytes()) {
 		return envelope{}, errNotRenderable
 	}
-	return envelope{id: m.ID, from: c.sender.envelope, to: to, body: stuff(buf.Bytes())}, nil
+	return envelope{id: m.ID, from: c.sender.envelope, to: to.address, utf8: to.utf8, body: stuff(buf.Bytes())}, nil
 }
 
 // listID is the sender's address as RFC 2919 wants a list's name: labels with dots between.

@@ -17,6 +17,10 @@ func (c *conn) send(ctx context.Context, e envelope, ready func() bool) result {
 		_ = c.raw.Close()
 	})
 	defer cut()
+	if e.utf8 && !c.offers.utf8 {
+		// The code of RFC 6531 4.2 for an answer that the relay need not be asked for.
+		return result{class: refused, phase: PhaseMail, reply: reply{enhanced: "5.6.7"}, cause: errNeedsSMTPUTF8.Error()}
+	}
 	c.mails++
 	if !oneLine(e.from) || !oneLine(e.to) || !oneLine(e.id) {
 		return result{class: refused, phase: PhaseNone, cause: errAddressMalformed.Error()}
@@ -126,6 +130,9 @@ func (c *conn) pipelined(commands [3]string) (res result, ok bool) {
 // mailCommand opens the envelope with what the relay offers to take.
 func (c *conn) mailCommand(e envelope) string {
 	command := "MAIL FROM:<" + e.from + ">"
+	if e.utf8 { // then the header is not ASCII
+		command += " BODY=8BITMIME SMTPUTF8"
+	}
 	if c.offers.size {
 		command += " SIZE=" + strconv.Itoa(len(e.body))
 	}

@@ -189,8 +189,16 @@ func TestSubjects(t *testing.T) {
 func TestAddresses(t *testing.T) {
 	good := []string{"anna.kovacs@example.hu", " anna@example.hu ", "o'brien+x@a-b.example", "a@localhost", "Anna@EXAMPLE.hu"}
 	for _, a := range good {
-		if got, err := checkAddress(a); err != nil || got != strings.TrimSpace(a) {
-			t.Errorf("%q: %q %v", a, got, err)
+		if got, err := parseMailbox(a); err != nil || got != (mailbox{address: strings.TrimSpace(a)}) {
+			t.Errorf("%q: %+v %v", a, got, err)
+		}
+	}
+	for a, want := range map[string]mailbox{
+		"anna@árvíztűrő.hu": {address: "anna@xn--rvztr-wqa0gx3bwi.hu"}, "anna@ÁRVÍZTŰRŐ.hu": {address: "anna@xn--rvztr-wqa0gx3bwi.hu"},
+		"árpád@example.hu": {"árpád@example.hu", true}, "用户@例子.广告": {"用户@xn--fsqu00a.xn--4rr70v", true},
+	} {
+		if got, err := parseMailbox(a); err != nil || got != want {
+			t.Errorf("%q: %+v %v, want %+v", a, got, err, want)
 		}
 	}
 	bad := map[string]error{
@@ -200,10 +208,12 @@ func TestAddresses(t *testing.T) {
 		"a@example.hu\r\nRCPT TO:<b@example.hu>": errAddressMalformed, "a@example.hu> SIZE=1": errAddressMalformed,
 		"a,b@example.hu": errAddressMalformed, "Anna <a@example.hu>": errAddressMalformed, "a@example.hu\x00": errAddressMalformed,
 		strings.Repeat("a", 65) + "@example.hu": errAddressMalformed, "a@" + strings.Repeat("x", 64) + ".hu": errAddressMalformed,
-		"anna@árvíztűrő.hu": errAddressNotASCII, "árpád@example.hu": errAddressNotASCII,
+		"anna@ár víz.hu": errAddressMalformed, "anna@ár\u0000.hu": errAddressMalformed, "anna@-á.hu": errAddressMalformed, "á\u202eb@example.hu": errAddressMalformed,
+		"á\u00a0b@example.hu": errAddressMalformed, "á\xff@example.hu": errAddressMalformed, strings.Repeat("á", 33) + "@example.hu": errAddressMalformed,
+		"a@" + strings.Repeat("á", 60) + ".hu": errAddressMalformed,
 	}
 	for a, want := range bad {
-		if _, err := checkAddress(a); err != want {
+		if _, err := parseMailbox(a); err != want {
 			t.Errorf("%q: %v, want %v", a, err, want)
 		}
 	}

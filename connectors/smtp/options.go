@@ -159,25 +159,27 @@ func (s sender) domain() string { return s.from.Address[strings.LastIndexByte(s.
 func (o Options) sender() (sender, error) {
 	var s sender
 	var faults []error
-	mailbox := func(key, text string) *netmail.Address {
+	parse := func(key, text string) *netmail.Address {
 		a, err := netmail.ParseAddress(text)
+		var checked mailbox
 		if err == nil {
-			a.Address, err = checkAddress(a.Address)
+			checked, err = parseMailbox(a.Address)
 		}
-		if err != nil {
-			faults = append(faults, fmt.Errorf("mail.%s: want a mailbox such as \"Name <name@example.hu>\" with an ASCII address", key))
+		if err != nil || checked.utf8 {
+			faults = append(faults, fmt.Errorf("mail.%s: want a mailbox such as \"Name <name@example.hu>\", ASCII before the @", key))
 			return nil
 		}
+		a.Address = checked.address
 		return a
 	}
-	if s.from = mailbox("from", o.From); s.from != nil {
+	if s.from = parse("from", o.From); s.from != nil {
 		s.envelope = s.from.Address
 	}
 	if o.ReplyTo != "" {
-		s.replyTo = mailbox("reply_to", o.ReplyTo)
+		s.replyTo = parse("reply_to", o.ReplyTo)
 	}
 	if o.EnvelopeFrom != "" {
-		if a := mailbox("envelope_from", o.EnvelopeFrom); a != nil {
+		if a := parse("envelope_from", o.EnvelopeFrom); a != nil {
 			s.envelope = a.Address
 		}
 	}

@@ -122,13 +122,17 @@ func ioCause(err error) string {
 	return "no usable session (STARTTLS or AUTH not offered, or refused)"
 }
 
-// offers is what the relay said in its answer to EHLO, as far as it is used. 8BITMIME is not: letters are quoted-printable.
-type offers struct{ pipelining, size, dsn bool }
+// offers is what the relay said in its answer to EHLO, as far as it is used. Letters are quoted-printable: 8BITMIME
+// matters only where a header is not ASCII.
+type offers struct{ pipelining, size, dsn, utf8 bool }
 
 func offered(session *gosmtp.Client) (o offers) {
 	o.pipelining, _ = session.Extension("PIPELINING")
 	o.size, _ = session.Extension("SIZE")
 	o.dsn, _ = session.Extension("DSN")
+	eightBit, _ := session.Extension("8BITMIME")
+	o.utf8, _ = session.Extension("SMTPUTF8")
+	o.utf8 = o.utf8 && eightBit
 	return o
 }
 
