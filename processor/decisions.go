@@ -45,7 +45,7 @@ func (d *decisions) read(ctx context.Context, cfg *Config, refs map[string]bool)
 	if err != nil {
 		return err
 	}
-	return scanTopic(ctx, cfg.Log, spans, func(r *event.Record) error {
+	return event.Scan(ctx, cfg.Log, spans, func(r *event.Record) error {
 		if !names(r.Value, refs) {
 			return nil
 		}
@@ -123,7 +123,7 @@ func readDeliveries(ctx context.Context, cfg *Config, notices map[journal.Ref]ev
 	if err != nil {
 		return nil, err
 	}
-	return out, scanTopic(ctx, cfg.Log, spans, func(r *event.Record) error {
+	return out, event.Scan(ctx, cfg.Log, spans, func(r *event.Record) error {
 		if !ids[string(r.Key)] {
 			return nil
 		}

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
-	"time"
 
 	"lejarat/processor/event"
 	"lejarat/processor/intake"
@@ -58,52 +56,6 @@ func Explain(ctx context.Context, cfg Config, q Question) (*story.Story, error) 
 	t.former(out, said)
 	out.Tell()
 	return out, nil
-}
-
-// scanBatch is how many records a scan takes from the reader at once.
-const scanBatch = 20000
-
-// scanTopic shows every record of the given partitions that is there now, in the order of each.
-func scanTopic(ctx context.Context, log event.Log, spans map[event.TopicPartition]event.Span, visit func(*event.Record) error) error {
-	from := map[event.TopicPartition]int64{}
-	for tp, span := range spans {
-		if span.Start < span.End {
-			from[tp] = span.Start
-		}
-	}
-	if len(from) == 0 {
-		return nil
-	}
-	reader, err := log.Read(ctx, from)
-	if err != nil {
-		return err
-	}
-	defer reader.Close()
-	reached := func() bool {
-		for tp := range from {
-			if reader.Position(tp) < spans[tp].End {
-				return false
-			}
-		}
-		return true
-	}
-	for !reached() {
-		records, err := reader.Poll(ctx, scanBatch, 100*time.Millisecond)
-		if err != nil {
-			return err
-		}
-		for i := range records {
-			if !records[i].Control {
-				if err := visit(&records[i]); err != nil {
-					return fmt.Errorf("reading %s/%d offset %d: %w", records[i].Topic, records[i].Partition, records[i].Offset, err)
-				}
-			}
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // finder looks for a row in the journal.
@@ -186,7 +138,7 @@ func findRow(ctx context.Context, cfg *Config, q *Question) (*sighting, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := scanTopic(ctx, cfg.Log, spans, f.visit); err != nil {
+	if err := event.Scan(ctx, cfg.Log, spans, f.visit); err != nil {
 		return nil, err
 	}
 	switch {
@@ -257,7 +209,7 @@ func (s *sighting) gather(ctx context.Context, cfg *Config, places map[intake.Pl
 	for i := range rows {
 		rows[i] = map[string][]byte{}
 	}
-	err := scanTopic(ctx, cfg.Log, spans, func(r *event.Record) error {
+	err := event.Scan(ctx, cfg.Log, spans, func(r *event.Record) error {
 		for i := range prefixes {
 			switch {
 			case !bytes.HasPrefix(r.Key, prefixes[i]):

@@ -70,7 +70,7 @@ func lastInSource(ctx context.Context, cfg *Config, src *Source, q *Question) (l
 		return nil, err
 	}
 	part := plainPart(q.Row)
-	return last, scanTopic(ctx, cfg.Log, spans, func(r *event.Record) error {
+	return last, event.Scan(ctx, cfg.Log, spans, func(r *event.Record) error {
 		if !bytes.Contains(r.Key, part) {
 			return nil
 		}

@@ -20,8 +20,8 @@ import (
 //
 // Its limit: an instance frozen for all that time between its last look at the clock and the write.
 const (
-	claimHeader   = "lejarat_claim"   // the owner, and behind a blank the owner whose claim it takes over
-	unclaimHeader = "lejarat_unclaim" // the owner who takes its own back: the mail was provably not delivered
+	claimHeader   = event.ClaimHeader   // the owner, and behind a blank the owner whose claim it takes over
+	unclaimHeader = event.UnclaimHeader // the owner who takes its own back: the mail was provably not delivered
 )
 
 // Reasons of deliveries that have to do with it.

@@ -102,6 +102,13 @@ type Delivery struct {
 	At           string  `json:"at"`
 }
 
+// A record of lejarat.deliveries with one of these headers is no outcome, but says that a connector has the mail in hand
+// (connectors/smtp/claims.go). It has no value, or repeats what was known before.
+const (
+	ClaimHeader   = "lejarat_claim"
+	UnclaimHeader = "lejarat_unclaim" // given back: the mail was provably not delivered
+)
+
 // Reasons of a suppression: the second part of its key, <registration reference>/<reason>.
 const (
 	SuppressSwitchedOff = "switched_off"
@@ -116,6 +123,9 @@ type Suppression struct {
 	Since       string  `json:"since"`
 	AddressHash *string `json:"address_hash"`
 }
+
+// SuppressionKey is the key of a suppression.
+func SuppressionKey(registrationRef, reason string) string { return registrationRef + "/" + reason }
 
 // Rejected is the value of lejarat.rejects: where a record stands that could not be used, and why.
 type Rejected struct {

@@ -241,7 +241,7 @@ func (c *Core) lift(out *Output, ref journal.Ref, reason string) {
 }
 
 func suppressionKey(ref journal.Ref, reason string) string {
-	return hex.EncodeToString(ref[:]) + "/" + reason
+	return event.SuppressionKey(hex.EncodeToString(ref[:]), reason)
 }
 
 func sourcePosition(r *event.Record) string {
