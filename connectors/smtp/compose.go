@@ -3,12 +3,7 @@ package smtp
 import (
 	"bytes"
 	"errors"
-	"fmt"
-	netmail "net/mail"
-	"strings"
 	"time"
-
-	gomail "github.com/wneessen/go-mail"
 
 	"lejarat/processor/event"
 )
@@ -30,9 +25,21 @@ var (
 
 // composer writes mails. It is a function of the record: two calls with one record give the same bytes.
 type composer struct {
-	sender    sender
-	templates *Templates
-	maxBytes  int
+	sender   sender
+	letters  *letters
+	fixed    []byte // header fields that all mails share
+	maxBytes int
+}
+
+func newComposer(s sender, t *Templates, o Options) *composer {
+	c := &composer{sender: s, letters: newLetters(t), maxBytes: o.Limits.MessageBytes}
+	c.fixed = appendMailbox(nil, "From", s.from.Name, s.from.Address)
+	if s.replyTo != nil {
+		c.fixed = appendMailbox(c.fixed, "Reply-To", s.replyTo.Name, s.replyTo.Address)
+	}
+	c.fixed = appendField(c.fixed, "Auto-Submitted", "auto-generated")
+	c.fixed = appendField(c.fixed, "List-Id", "<"+listID(s.from.Address)+">")
+	return c
 }
 
 // compose returns the mail of a record. Its errors are the reasons above or parseMailbox's, never with personal data.
@@ -41,76 +48,41 @@ func (c *composer) compose(m event.Mail, emitted time.Time) (envelope, error) {
 	if err != nil {
 		return envelope{}, err
 	}
-	l, err := c.templates.letter(m)
+	msg, err := c.message(m, to, emitted)
 	if err != nil {
-		return envelope{}, errNotRenderable
+		return envelope{}, err
 	}
-	text, html, err := c.templates.lay(l)
-	if err != nil {
-		return envelope{}, errNotRenderable
-	}
-	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(gomail.EncodingQP), gomail.WithCharset(gomail.CharsetUTF8))
-	msg.FromMailAddress(c.sender.from)
-	msg.ToMailAddress(&netmail.Address{Name: plain(m.To.Name), Address: to.address})
-	if c.sender.replyTo != nil {
-		msg.ReplyToMailAddress(c.sender.replyTo)
-	}
-	msg.SetGenHeaderPreformatted(gomail.HeaderSubject, encodeSubject(l.Subject))
-	msg.SetDateWithValue(emitted)
-	msg.SetMessageIDWithValue(m.ID + "@" + c.sender.domain())
-	msg.SetGenHeader("Auto-Submitted", "auto-generated")
-	msg.SetGenHeader("List-Id", "<"+listID(c.sender.from.Address)+">")
-	msg.SetGenHeader("Content-Language", l.Lang)
-	msg.SetBoundary("lejarat-" + m.ID)
-	msg.SetBodyString(gomail.TypeTextPlain, text)
-	msg.AddAlternativeString(gomail.TypeTextHTML, html)
-	var buf bytes.Buffer
-	if _, err := msg.WriteTo(&buf); err != nil {
-		return envelope{}, errNotRenderable
-	}
-	if buf.Len() > c.maxBytes {
-		return envelope{}, errTooLarge
-	}
-	if !wellFormed(buf.Bytes()) {
-		return envelope{}, errNotRenderable
-	}
-	return envelope{id: m.ID, from: c.sender.envelope, to: to.address, utf8: to.utf8, body: stuff(buf.Bytes())}, nil
+	return envelope{id: m.ID, from: c.sender.envelope, to: to.address, utf8: to.utf8, body: stuff(msg)}, nil
 }
 
-// listID is the sender's address as RFC 2919 wants a list's name: labels with dots between.
-func listID(address string) string {
-	return strings.Replace(address, "@", ".", 1)
-}
-
-// encodeSubject writes a subject as RFC 2047 wants it, folded. go-mail would leave its first line empty.
-func encodeSubject(s string) string {
-	const open, end, most = "=?UTF-8?Q?", "?=", 62 // with the field's name at most 76 a line
-	if len(s) <= most && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) && !strings.Contains(s, "=?") {
-		return s
+// message is the mail as its receiver gets it.
+func (c *composer) message(m event.Mail, to mailbox, emitted time.Time) ([]byte, error) {
+	l, err := c.letters.letter(m)
+	if err != nil {
+		return nil, errNotRenderable
 	}
-	var b strings.Builder
-	b.WriteString(open)
-	room := most - len(open) - len(end)
-	for _, r := range s {
-		var word []byte
-		for _, c := range []byte(string(r)) {
-			switch {
-			case c == ' ':
-				word = append(word, '_')
-			case c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z':
-				word = append(word, c)
-			default:
-				word = fmt.Appendf(word, "=%02X", c)
-			}
-		}
-		if len(word) > room {
-			b.WriteString(end + "\r\n " + open)
-			room = most - len(open) - len(end)
-		}
-		b.Write(word)
-		room -= len(word)
+	boundary := "lejarat-" + m.ID
+	b := make([]byte, 0, l.size()+2<<10)
+	b = appendField(b, "Date", emitted.Format(time.RFC1123Z))
+	b = append(b, c.fixed...)
+	b = appendMailbox(b, "To", plain(m.To.Name), to.address)
+	b = appendField(b, "Subject", l.subject)
+	b = appendField(b, "Message-ID", "<"+m.ID+"@"+c.sender.domain()+">")
+	b = appendField(b, "Content-Language", l.lang)
+	b = appendField(b, "MIME-Version", "1.0")
+	b = appendField(b, "Content-Type", "multipart/alternative;\r\n boundary=\""+boundary+"\"")
+	b = append(b, "\r\n--"+boundary+"\r\n"...)
+	b = appendPart(b, "text/plain", l.text)
+	b = append(b, "\r\n--"+boundary+"\r\n"...)
+	b = appendPart(b, "text/html", l.html)
+	b = append(b, "\r\n--"+boundary+"--\r\n"...)
+	switch {
+	case len(b) > c.maxBytes:
+		return nil, errTooLarge
+	case !wellFormed(b):
+		return nil, errNotRenderable
 	}
-	return b.String() + end
+	return b, nil
 }
 
 // wellFormed reports whether every line ends in CRLF, holds no stray CR or LF and at most 998 bytes. A mail for which
@@ -128,7 +100,9 @@ func wellFormed(msg []byte) bool {
 
 // stuff doubles the dot at the start of a line.
 func stuff(msg []byte) []byte {
-	msg = bytes.ReplaceAll(msg, []byte("\r\n."), []byte("\r\n.."))
+	if bytes.Contains(msg, []byte("\r\n.")) {
+		msg = bytes.ReplaceAll(msg, []byte("\r\n."), []byte("\r\n.."))
+	}
 	if bytes.HasPrefix(msg, []byte(".")) {
 		msg = append([]byte("."), msg...)
 	}

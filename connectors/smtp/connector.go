@@ -56,7 +56,7 @@ func New(o Options, q Queue, t Topics) (*Connector, error) {
 	return &Connector{
 		options: o, queue: q, topics: t,
 		relay:    &relay{options: o.Relay, hello: o.Hello, tls: cfg},
-		composer: &composer{sender: s, templates: templates, maxBytes: o.Limits.MessageBytes},
+		composer: newComposer(s, templates, o),
 	}, nil
 }
 

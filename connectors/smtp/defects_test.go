@@ -9,7 +9,7 @@ import (
 )
 
 // go-mail, whose connections these are, has defects that would lose, repeat or disclose mails if the connector relied on
-// it for more than composing, dialling, TLS and login. D1, D2, D4 and D5 are scenarios (testdata/scenarios/d*); the
+// it for more than dialling, TLS and login. D1, D2, D4 and D5 are scenarios (testdata/scenarios/d*); the
 // others are here.
 
 // D3: a letter that fails while it is written leaves a truncated or empty mail behind, and answers one out of step. Here

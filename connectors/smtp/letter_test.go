@@ -39,7 +39,7 @@ func mustComposer(t testing.TB, o Options) *composer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &composer{sender: s, templates: mustTemplates(t, o), maxBytes: 256 << 10}
+	return newComposer(s, mustTemplates(t, o), o.withDefaults())
 }
 
 func announcementMail(lang string) event.Mail {

@@ -49,19 +49,8 @@ func NewTemplates(o Options) (*Templates, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Templates{sender: s, options: o, documents: map[string]Document{}, wording: map[string]map[string]*template.Template{}}
-	for _, d := range o.Documents {
-		t.documents[d.Type] = d
-	}
-	var faults []error
-	faults = append(faults, foreignFiles(o.TemplateDir))
-	for lang := range o.Texts {
-		if !slices.Contains(languages, lang) {
-			faults = append(faults, fmt.Errorf("mail.texts: no language %q; there are %s", lang, strings.Join(languages, ", ")))
-		}
-	}
-	faults = append(faults, t.parse())
-	if err := errors.Join(faults...); err != nil {
+	t := &Templates{sender: s, options: o}
+	if err := t.load(); err != nil {
 		return nil, fmt.Errorf("reading the mail templates: %w", err)
 	}
 	if err := t.check(); err != nil {
@@ -78,6 +67,21 @@ func (t *Templates) Render(mail event.Mail) (subject, text, html string, err err
 	}
 	text, html, err = t.lay(l)
 	return l.Subject, text, html, err
+}
+
+// load reads what the options name.
+func (t *Templates) load() error {
+	t.documents, t.wording = map[string]Document{}, map[string]map[string]*template.Template{}
+	for _, d := range t.options.Documents {
+		t.documents[d.Type] = d
+	}
+	faults := []error{foreignFiles(t.options.TemplateDir)}
+	for lang := range t.options.Texts {
+		if !slices.Contains(languages, lang) {
+			faults = append(faults, fmt.Errorf("mail.texts: no language %q; there are %s", lang, strings.Join(languages, ", ")))
+		}
+	}
+	return errors.Join(append(faults, t.parse())...)
 }
 
 // parse reads all files and reports all that cannot be read.
