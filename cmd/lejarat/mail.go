@@ -87,15 +87,18 @@ func mailGroup(cfg *config.Config) string { return cfg.Kafka.TopicPrefix + "mail
 // mailOptions translates the configuration for the connector.
 func mailOptions(cfg *config.Config, clk timepiece) (smtp.Options, error) {
 	m := cfg.Mail
-	password, err := m.Relay.Secret()
+	passwords, err := m.Passwords()
 	if err != nil {
 		return smtp.Options{}, usageError{err}
 	}
 	o := smtp.Options{From: m.From, ReplyTo: m.ReplyTo, EnvelopeFrom: m.EnvelopeFrom, Hello: m.Hello, Prefix: cfg.Kafka.TopicPrefix,
 		TemplateDir: m.TemplateDir, Website: m.Website, Texts: m.Texts, Retry: smtp.Retry{Min: m.Retry.Min, Max: m.Retry.Max},
-		InDoubt: m.InDoubt, Now: clk.Now,
-		Relay: smtp.Relay{Address: m.Relay.Address, TLS: m.Relay.TLS, CAFile: m.Relay.CAFile, User: m.Relay.User, Password: password,
-			ConnectTimeout: m.Relay.ConnectTimeout, CommandTimeout: m.Relay.CommandTimeout, DataTimeout: m.Relay.DataTimeout, Connections: m.Relay.Connections}}
+		InDoubt: m.InDoubt, Now: clk.Now}
+	for i, r := range m.Relays() {
+		o.Relays = append(o.Relays, smtp.Relay{Address: r.Address, TLS: r.TLS, CAFile: r.CAFile, User: r.User, Password: passwords[i],
+			ConnectTimeout: r.ConnectTimeout, CommandTimeout: r.CommandTimeout, DataTimeout: r.DataTimeout, Connections: r.Connections,
+			Rate: r.Rate.PerSecond()})
+	}
 	// Two instances have a partition's mails at the same time at most while the brokers think that the first still lives.
 	o.Limits.Claim = cfg.Kafka.SessionTimeout / 2
 	for _, name := range sortedKeys(cfg.Documents) {

@@ -9,7 +9,7 @@ import (
 func BenchmarkSend(b *testing.B) {
 	backend := &sink{}
 	bed := newBench(b, startSink(b, backend, nil, false))
-	bed.options.Relay.CommandTimeout, bed.options.Relay.DataTimeout, bed.options.Retry.Budget = time.Minute, time.Minute, time.Minute
+	bed.options.Relays[0].CommandTimeout, bed.options.Relays[0].DataTimeout, bed.options.Retry.Budget = time.Minute, time.Minute, time.Minute
 	bed.options.Observer, bed.options.Limits.Freshness = nil, 0
 	for n := range b.N {
 		bed.queue(sampleMail(n))

@@ -211,12 +211,13 @@ func newBench(t testing.TB, address string) *bench {
 	t.Helper()
 	b := &bench{broker: newBroker()}
 	b.options = Options{
-		From:  "Okmányértesítő <ertesites@example.hu>",
-		Relay: Relay{Address: address, TLS: NoTLS, ConnectTimeout: 2 * time.Second, CommandTimeout: 2 * time.Second, DataTimeout: 300 * time.Millisecond, Connections: 1},
-		Hello: "client.example.hu",
-		Retry: Retry{Min: time.Millisecond, Max: 20 * time.Millisecond, Budget: 400 * time.Millisecond},
-		Now:   func() time.Time { return testNow },
+		From:   "Okmányértesítő <ertesites@example.hu>",
+		Relays: []Relay{{Address: address, TLS: NoTLS, ConnectTimeout: 2 * time.Second, CommandTimeout: 2 * time.Second, DataTimeout: 300 * time.Millisecond, Connections: 1}},
+		Hello:  "client.example.hu",
+		Retry:  Retry{Min: time.Millisecond, Max: 20 * time.Millisecond, Budget: 400 * time.Millisecond},
+		Now:    func() time.Time { return testNow },
 	}
+	b.options.Limits.Refusal = 200 * time.Millisecond
 	b.options.Limits.Freshness, b.options.Limits.Claim = time.Nanosecond, time.Second
 	b.options.Logger = slog.New(slog.NewTextHandler(&b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	b.options.Observer = func(o Outcome) { b.outcomes = append(b.outcomes, o) }

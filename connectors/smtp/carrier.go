@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// carrier is one connection to the relay, or the place for one, with the goroutine that owns it.
+// carrier is one connection to a relay, or the place for one, with the goroutine that owns it.
 type carrier struct {
-	run    *run // what never changes of it
+	run    *run   // what never changes of it
+	route  *route // of it, the relay
 	conn   *conn
 	orders chan *job
 }
@@ -25,10 +26,10 @@ type report struct {
 	stale   bool  // a connection used before was found closed: no reason to wait
 }
 
-// hire adds a carrier.
-func (r *run) hire() {
-	c := &carrier{run: r, orders: make(chan *job, 1)}
-	r.idle = append(r.idle, c)
+// hire adds a carrier to a route.
+func (r *run) hire(w *route) {
+	c := &carrier{run: r, route: w, orders: make(chan *job, 1)}
+	w.idle = append(w.idle, c)
 	r.carriers.Go(c.serve)
 }
 
@@ -63,16 +64,16 @@ func (c *carrier) carry(j *job) report {
 		c.hangUp()
 	}
 	if c.conn == nil {
-		if c.conn, err = c.run.Connector.relay.dial(c.run.sending); err != nil {
+		if c.conn, err = c.route.relay.dial(c.run.sending); err != nil {
 			errors.As(err, &rep.res)
-			rep.dialled = fmt.Errorf("connecting to the relay %s: %w", c.run.options.Relay.Address, err)
+			rep.dialled = fmt.Errorf("connecting to the relay %s: %w", c.route.relay.options.Address, err)
 			c.conn = nil
 			return rep
 		}
 	}
 	j.attempts++
 	rep.res = c.conn.send(c.run.sending, e, func() bool { return c.await(j) })
-	rep.stale = rep.res.class == relayAway && rep.res.phase == PhaseMail && c.conn.mails > 1 && c.conn.broken.Load()
+	rep.stale = (rep.res.class == relayAway || rep.res.class == slowed) && rep.res.phase == PhaseMail && c.conn.mails > 1 && c.conn.broken.Load()
 	return rep
 }
 

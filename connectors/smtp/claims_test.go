@@ -60,7 +60,7 @@ func TestClaimStandsBeforeTheDot(t *testing.T) {
 		return ""
 	})
 	b = newBench(t, relay.address())
-	b.options.Relay.Connections, b.options.Limits.Freshness = 3, time.Hour // nothing but claims makes a round
+	b.options.Relays[0].Connections, b.options.Limits.Freshness = 3, time.Hour // nothing but claims makes a round
 	b.produceErr = func() error { time.Sleep(10 * time.Millisecond); return nil }
 	for n := range 40 {
 		b.queue(sampleMail(n))
@@ -180,7 +180,7 @@ func crash(t *testing.T, base *Connector, limit int, before bool, mails, connect
 		return answer
 	})
 	b := newBench(t, relay.address())
-	b.options.Relay.Connections, b.options.Limits.Claim = connections, 20*time.Millisecond
+	b.options.Relays[0].Connections, b.options.Limits.Claim = connections, 20*time.Millisecond
 	b.options.Limits.Drain, b.options.Limits.Freshness = time.Millisecond, time.Hour
 	for n := range mails {
 		b.queue(sampleMail(n))
@@ -224,7 +224,7 @@ func crash(t *testing.T, base *Connector, limit int, before bool, mails, connect
 // with is a connector with other options, but with its templates.
 func (c Connector) with(o Options) *Connector {
 	c.options = o.withDefaults()
-	c.relay = &relay{options: c.options.Relay, hello: c.options.Hello, tls: c.relay.tls}
+	c.relays = []*relay{{options: c.options.Relays[0], hello: c.options.Hello, tls: c.relays[0].tls}}
 	return &c
 }
 
@@ -274,8 +274,8 @@ func TestTwoInstancesSendEachMailOnce(t *testing.T) {
 		return ""
 	})
 	b := newBench(t, relay.address())
-	b.options.Relay.Connections, b.options.Limits.Claim = 3, 2*time.Second
-	b.options.Relay.CommandTimeout, b.options.Relay.DataTimeout = time.Minute, time.Minute
+	b.options.Relays[0].Connections, b.options.Limits.Claim = 3, 2*time.Second
+	b.options.Relays[0].CommandTimeout, b.options.Relays[0].DataTimeout = time.Minute, time.Minute
 	b.options.Retry.Budget, b.options.Observer, b.options.Limits.RejectionsPerConnection = 20*time.Second, nil, 1000
 	const mails = 60
 	for n := range mails {
@@ -390,7 +390,7 @@ func TestSeveralConnections(t *testing.T) {
 		return ""
 	})
 	b := newBench(t, relay.address())
-	b.options.Relay.Connections, b.options.Relay.DataTimeout = 4, time.Minute
+	b.options.Relays[0].Connections, b.options.Relays[0].DataTimeout = 4, time.Minute
 	for n := range 100 {
 		b.queue(sampleMail(n))
 	}
@@ -417,7 +417,7 @@ func TestSlowMailDoesNotBlockTheOthers(t *testing.T) {
 		return ""
 	})
 	b = newBench(t, relay.address())
-	b.options.Relay.Connections, b.options.Relay.CommandTimeout = 2, time.Minute
+	b.options.Relays[0].Connections, b.options.Relays[0].CommandTimeout = 2, time.Minute
 	for n := range 30 {
 		b.queue(sampleMail(n))
 	}

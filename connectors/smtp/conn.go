@@ -33,7 +33,7 @@ func (c *conn) send(ctx context.Context, e envelope, ready func() bool) result {
 	switch res.class {
 	case accepted:
 		c.rejections = 0
-	case deferred, refused, relayAway:
+	case deferred, slowed, refused, relayAway:
 		c.rejections++
 		// RSET, or the next mail would meet this one's leftovers and be refused for them.
 		if !c.broken.Load() && !c.reset() {

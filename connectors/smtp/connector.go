@@ -34,7 +34,7 @@ type Connector struct {
 	options  Options
 	queue    Queue
 	topics   Topics
-	relay    *relay
+	relays   []*relay // in the order in which they are preferred
 	composer *composer
 }
 
@@ -49,13 +49,17 @@ func New(o Options, q Queue, t Topics) (*Connector, error) {
 		templates, err = NewTemplates(o)
 		faults = append(faults, err)
 	}
-	cfg, err := o.Relay.tlsConfig()
-	if err := errors.Join(append(faults, err)...); err != nil {
+	var relays []*relay
+	for i, x := range o.Relays {
+		cfg, err := x.tlsConfig(relayKey(i))
+		faults = append(faults, err)
+		relays = append(relays, &relay{options: x, hello: o.Hello, tls: cfg})
+	}
+	if err := errors.Join(faults...); err != nil {
 		return nil, fmt.Errorf("setting up the mail connector: %w", err)
 	}
 	return &Connector{
-		options: o, queue: q, topics: t,
-		relay:    &relay{options: o.Relay, hello: o.Hello, tls: cfg},
+		options: o, queue: q, topics: t, relays: relays,
 		composer: newComposer(s, templates, o),
 	}, nil
 }
@@ -73,18 +77,25 @@ func (c *Connector) Run(ctx context.Context, once bool) (Summary, error) {
 	work, stopWork := drainAfter(ctx, c.options.Limits.Drain+recordGrace)
 	defer stopWork()
 	owner := rand.Text()[:16]
-	n := c.options.Relay.Connections
-	pause := backoff{min: c.options.Retry.Min, max: c.options.Retry.Max}
+	n := 0
+	for _, x := range c.options.Relays {
+		n += x.Connections
+	}
 	r := &run{
 		Connector: c, once: once, sending: sending, work: work, stop: stop, owner: owner,
 		standing: newStanding(c.topics, c.options, owner), lanes: newLanes(), inHand: map[markID]*job{},
-		busy: map[*carrier]*job{}, width: n,
+		busy: map[*carrier]*job{},
 		// Room for all that can be under way, so that nobody waits for a run that has ended.
 		reports: make(chan report, 2*n), rounds: make(chan error, 1), polls: make(chan polled, 1),
-		last: map[event.TopicPartition]int64{}, lag: -1, away: trouble{pause: pause}, brokers: trouble{pause: pause}, progress: time.Now(),
+		last: map[event.TopicPartition]int64{}, lag: -1, progress: time.Now(),
+		brokers: trouble{pause: backoff{min: c.options.Retry.Min, max: c.options.Retry.Max}},
 	}
-	for range n {
-		r.hire()
+	for _, x := range c.relays {
+		w := newRoute(x, c.options)
+		r.routes = append(r.routes, w)
+		for range x.options.Connections {
+			r.hire(w)
+		}
 	}
 	err := r.loop(ctx)
 	return r.finish(err)

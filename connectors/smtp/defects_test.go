@@ -39,8 +39,8 @@ func TestD6ConnectionsAreMadeWhileOthersSend(t *testing.T) {
 		return ""
 	})
 	b := newBench(t, relay.address())
-	b.options.Relay.Connections, b.options.Limits.MailsPerConnection, b.options.Retry.Budget = 8, 1, time.Minute
-	b.options.Relay.User, b.options.Relay.Password = "lejarat", "titok"
+	b.options.Relays[0].Connections, b.options.Limits.MailsPerConnection, b.options.Retry.Budget = 8, 1, time.Minute
+	b.options.Relays[0].User, b.options.Relays[0].Password = "lejarat", "titok"
 	relay.extensions = append(relay.extensions, "AUTH PLAIN")
 	for n := range 60 {
 		b.queue(sampleMail(n))

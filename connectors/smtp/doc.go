@@ -1,5 +1,5 @@
 // Package smtp is the mail connector: it takes the records of lejarat.mail-sink, writes a letter for each, hands it
-// to one SMTP relay, and records what became of it in lejarat.deliveries before it lets go of the record.
+// to an SMTP relay, and records what became of it in lejarat.deliveries before it lets go of the record.
 //
 // Rules that every file here keeps:
 //
@@ -15,8 +15,11 @@
 //   - Of two instances that have one mail in hand, the one whose claim stands first in deliveries sends it, and an instance
 //     that was frozen writes no dot after waking: a claim is good for Limits.Claim.
 //   - A mail that the relay puts off (4xx) waits by itself, up to its not_after, and holds up nobody; its offset is not
-//     committed before it is settled. A relay that puts off one after another, or is away, is asked at growing intervals
-//     over one connection; as it takes mails again there are twice as many with each.
+//     committed before it is settled. A relay that wants less (421, 454, no room) gets fewer connections; one that wants
+//     nothing, or is away, is asked with one mail at growing intervals; each full set of mails that it takes then gives it
+//     one connection more (route.go). What it says about a recipient (greylisting) slows nobody down.
+//   - Of several relays the first in the configuration that takes a mail at the moment gets it. A relay that refuses one
+//     mail after another for what looks like a fault of its own is set aside, and its refusals are none.
 //   - Whether a mail may still go (not_after, suppressions, already settled) is asked before MAIL FROM at every
 //     attempt, and once more before the dot.
 //   - An answer of the relay to one mail never touches another: after a refusal the connection is reset or thrown

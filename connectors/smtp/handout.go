@@ -19,16 +19,19 @@ func (r *run) wake() {
 	}
 }
 
-// handOut gives what is ready to connections that are free: after trouble to one, and then to more and more.
+// handOut gives what is ready to connections that are free.
 func (r *run) handOut() {
-	for len(r.ready) > 0 && len(r.busy) < r.width && !r.brokers.pausing() && !r.away.pausing() {
+	for len(r.ready) > 0 && !r.brokers.pausing() {
+		w := r.way()
+		if w == nil {
+			return
+		}
 		j := r.ready[0]
 		r.ready = r.ready[1:]
 		if !r.admit(j) {
 			continue
 		}
-		c := r.idle[len(r.idle)-1]
-		r.idle = r.idle[:len(r.idle)-1]
+		c := w.carry(j)
 		r.busy[c] = j
 		r.claim(j)
 		c.orders <- j

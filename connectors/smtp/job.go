@@ -17,11 +17,15 @@ type job struct {
 	notAfter time.Time // zero: no limit
 	faulty   bool      // it could not be read; only its id is known
 
-	attempts int  // transactions begun
-	tries    int  // as recorded: a claim counts the attempt that it is for
-	doubt    bool // an attempt was in doubt; it may be sent once more
+	attempts int    // transactions begun
+	tries    int    // as recorded: a claim counts the attempt that it is for
+	doubt    bool   // an attempt was in doubt; it may be sent once more
+	via      string // the relay that it was last given to
 	pause    backoff
 	due      time.Time // of the next attempt, real time
+	// A refusal that may be about the relay that gave it; it counts unless it is taken back before due.
+	refusal   *result
+	refusedBy *route
 
 	// Its claim (claims.go), while a carrier has it.
 	claims    int       // how many were made; tells one from the next
@@ -59,7 +63,7 @@ func decode(r event.Record, o Options) (j *job, ok bool) {
 func (j *job) outcome(status, reason string, res result) Outcome {
 	o := Outcome{
 		ID: j.mail.ID, Kind: j.mail.Kind, Language: j.mail.Language, Status: status, Reason: reason,
-		Phase: res.phase, Attempts: j.attempts, SMTPCode: res.reply.code, EnhancedCode: res.reply.enhanced,
+		Phase: res.phase, Relay: j.via, Attempts: j.attempts, SMTPCode: res.reply.code, EnhancedCode: res.reply.enhanced,
 	}
 	if j.mail.Document != nil {
 		o.DocumentType = j.mail.Document.Type
@@ -71,13 +75,14 @@ func (j *job) outcome(status, reason string, res result) Outcome {
 }
 
 // delivery is what is recorded about the job.
-func (j *job) delivery(status, reason, relay string, res result, now time.Time) event.Delivery {
+func (j *job) delivery(status, reason string, res result, now time.Time) event.Delivery {
 	d := event.Delivery{ID: j.mail.ID, Status: status, Attempts: j.tries, At: now.Format(event.TimeFormat)}
 	if reason != "" {
 		d.Reason = &reason
 	}
 	if res.phase != PhaseNone {
-		d.Relay = &relay
+		via := j.via
+		d.Relay = &via
 	}
 	if res.reply.code != 0 {
 		d.SMTPCode = &res.reply.code

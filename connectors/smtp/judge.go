@@ -29,6 +29,11 @@ func (r *run) admit(j *job) bool {
 		}
 		j.doubt, j.attempts = true, max(j.attempts, int(m.attempts))
 	}
+	if j.refusal != nil {
+		j.refusedBy = nil
+		r.end(j, event.DeliveryRejected, j.refusal.cause, *j.refusal)
+		return false
+	}
 	if j.faulty {
 		r.end(j, event.DeliveryRejected, reasonUndecodable, result{})
 		return false
@@ -84,61 +89,87 @@ func (r *run) report(rep report) {
 		return
 	}
 	delete(r.busy, rep.carrier)
-	r.idle = append(r.idle, rep.carrier)
+	rep.carrier.route.back(rep.carrier)
 	rep.job.ask = nil
 	r.judge(rep)
 }
 
 // judge acts on the end of a transaction.
 func (r *run) judge(rep report) {
-	j, res := rep.job, rep.res
+	j, w, res := rep.job, rep.carrier.route, rep.res
 	switch res.class {
 	case accepted:
-		r.recovered()
+		r.took(w)
 		reason := ""
 		if j.doubt {
 			reason = reasonResent
 		}
 		r.end(j, event.DeliveryAccepted, reason, res)
 		return
-	case refused:
-		r.recovered()
-		r.end(j, event.DeliveryRejected, res.cause, res)
-		return
 	case inDoubt:
-		r.doubt(j, res)
+		r.doubt(j, w, res)
 		return
+	case refused:
+		if !res.aboutRelay() {
+			r.took(w)
+			r.end(j, event.DeliveryRejected, res.cause, res)
+			return
+		}
 	}
 	r.unclaim(j)
-	if res.class == calledOff {
-		r.ready = append([]*job{j}, r.ready...)
-		return
-	}
-	r.options.Observer(j.outcome(StatusRetry, "", res))
-	if rep.dialled == nil {
-		r.sum.Retries++
-	}
 	switch {
-	case res.class == deferred:
-		r.deferrals++
-		r.putOff = res
-		j.due = time.Now().Add(j.pause.next())
-		r.waiting = append(r.waiting, j)
-		if r.deferrals >= r.options.Limits.RejectionsPerConnection {
-			// It is the relay, not these mails: one try a pause is enough.
-			r.hinder(fmt.Errorf("%d mails in a row were put off by the relay, the last with: %w", r.deferrals, res))
-		}
-		return
+	case res.class == calledOff:
+		r.ready = append([]*job{j}, r.ready...)
+	case res.class == refused:
+		r.suspect(w, j, res)
+	case rep.dialled != nil && res.reply.code/100 == 4:
+		w.slow(j.claimedAt, rep.dialled)
+		r.atOnce(j, res)
 	case rep.dialled != nil:
-		r.hinder(rep.dialled)
-	case !rep.stale:
-		r.hinder(fmt.Errorf("handing a mail to the relay %s: %w", r.options.Relay.Address, res))
+		w.hinder(rep.dialled)
+		r.atOnce(j, res)
+	case rep.stale:
+		r.sum.Retries++
+		r.atOnce(j, res)
+	default:
+		r.retry(j, w, res)
 	}
+}
+
+// retry leaves a mail that was not delivered waiting, by itself: whatever it is that the relay cannot stand may be in it,
+// and the next mail is another one.
+func (r *run) retry(j *job, w *route, res result) {
+	switch res.class {
+	case slowed:
+		w.slow(j.claimedAt, w.failure(res))
+	case relayAway:
+		w.hinder(w.failure(res))
+	}
+	r.again(j, res)
+	r.putOff(j)
+}
+
+// again reports an attempt after which there will be another.
+func (r *run) again(j *job, res result) {
+	r.options.Observer(j.outcome(StatusRetry, "", res))
+	r.sum.Retries++
+	r.lastRetry = res
+}
+
+// putOff makes a mail wait for its next attempt.
+func (r *run) putOff(j *job) {
+	j.due = time.Now().Add(j.pause.next())
+	r.waiting = append(r.waiting, j)
+}
+
+// atOnce leaves a mail that no relay has seen to the next connection that is free.
+func (r *run) atOnce(j *job, res result) {
+	r.options.Observer(j.outcome(StatusRetry, "", res))
 	r.ready = append([]*job{j}, r.ready...)
 }
 
 // doubt reports a mail whose answer was never seen, and leaves it for one more attempt where that is allowed.
-func (r *run) doubt(j *job, res result) {
+func (r *run) doubt(j *job, w *route, res result) {
 	r.options.Logger.Warn("mail in doubt: the relay's answer was not seen", "id", j.mail.ID, "cause", res.Error(), "resent", j.doubt)
 	again := j.doubt
 	if !again {
@@ -147,7 +178,7 @@ func (r *run) doubt(j *job, res result) {
 	j.doubt = true
 	// A pause, and this mail again before any other: a relay that has stopped answering must not get one mail after
 	// another into doubt.
-	r.hinder(fmt.Errorf("handing a mail to the relay %s: %w", r.options.Relay.Address, res))
+	w.hinder(w.failure(res))
 	switch {
 	case again:
 		r.end(j, event.DeliveryInDoubt, reasonResent, res)
@@ -185,7 +216,7 @@ func (r *run) end(j *job, status, reason string, res result) {
 // put queues a job's state for deliveries.
 func (r *run) put(j *job, status, reason string, res result, durable func()) {
 	j.tries = j.attempts
-	d := j.delivery(status, reason, r.options.Relay.Address, res, r.options.Now())
+	d := j.delivery(status, reason, res, r.options.Now())
 	r.next.entries = append(r.next.entries, entry{
 		record: r.record(j, status, reason, res), id: j.id, delivery: &d, durable: durable,
 		outcome: res.phase == PhaseDot && (res.class == accepted || res.class == inDoubt),
@@ -194,7 +225,7 @@ func (r *run) put(j *job, status, reason string, res result, durable func()) {
 
 // record is a delivery as it goes into the topic.
 func (r *run) record(j *job, status, reason string, res result) event.Record {
-	d := j.delivery(status, reason, r.options.Relay.Address, res, r.options.Now())
+	d := j.delivery(status, reason, res, r.options.Now())
 	value, err := json.Marshal(d)
 	if err != nil {
 		panic(err) // strings and numbers

@@ -22,7 +22,7 @@ func TestOnceWithoutARelay(t *testing.T) {
 	}
 	checkNoPersonalData(t, b, err)
 	back := startScripted(t, allFine)
-	b.options.Relay.Address = back.address()
+	b.options.Relays[0].Address = back.address()
 	if s := b.mustRun(t); s.Accepted != 2 {
 		t.Errorf("%+v", s)
 	}
@@ -161,7 +161,7 @@ func TestStopWhileTheRelayIsSilent(t *testing.T) {
 		return ""
 	})
 	b := newBench(t, relay.address())
-	b.options.Relay.DataTimeout, b.options.Limits.Drain = time.Minute, 50*time.Millisecond
+	b.options.Relays[0].DataTimeout, b.options.Limits.Drain = time.Minute, 50*time.Millisecond
 	b.queue(sampleMail(1))
 	c, err := New(b.options, b.join(), b.broker)
 	if err != nil {

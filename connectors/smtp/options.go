@@ -1,24 +1,13 @@
 package smtp
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	netmail "net/mail"
-	"os"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
-)
-
-// How the connection to the relay is encrypted.
-const (
-	StartTLS = "starttls" // required, not merely tried
-	TLS      = "tls"      // from the first byte
-	NoTLS    = "none"
 )
 
 // What becomes of a mail whose answer was never seen.
@@ -27,7 +16,7 @@ const (
 	Park   = "park"   // reported, not sent again
 )
 
-// Options configure a Connector. The zero value of everything but From and Relay.Address has a default.
+// Options configure a Connector. The zero value of everything but From and the relays' addresses has a default.
 type Options struct {
 	// From is the fixed sender, an RFC 5322 mailbox: "Okmányértesítő <ertesites@example.hu>".
 	From string
@@ -35,7 +24,8 @@ type Options struct {
 	ReplyTo string
 	// EnvelopeFrom is where bounces go. Default: the address of From.
 	EnvelopeFrom string
-	Relay        Relay
+	// Relays take the mails: each the next one that those before it cannot take at the moment. At least one.
+	Relays []Relay
 	// Hello is the name said in EHLO. Default: the machine's.
 	Hello string
 	// Prefix stands before topic names. Default "lejarat.".
@@ -67,18 +57,6 @@ type Document struct {
 	Names   map[string]string // language → display name; missing: the shipped name, else Type
 }
 
-// Relay is the mail server that takes the mails.
-type Relay struct {
-	Address        string // host:port
-	TLS            string // StartTLS (default), TLS or NoTLS
-	CAFile         string // PEM certificates to trust; "": the system's
-	User, Password string // "": no login
-	ConnectTimeout time.Duration
-	CommandTimeout time.Duration // the longest wait for the answer to a command
-	DataTimeout    time.Duration // the longest wait for the answer to the dot; the mail is in doubt after it
-	Connections    int           // at most as many at a time; after a crash as many mails may be in doubt
-}
-
 // Retry bounds the growing pause before another attempt.
 type Retry struct {
 	Min, Max time.Duration
@@ -92,6 +70,8 @@ type Limits struct {
 	Deferred                int           // mails held for a retry; nothing is taken from the queue while as many are held
 	MailsPerConnection      int           // then the connection is made anew
 	RejectionsPerConnection int           // in a row; Postfix slows a client down after nine
+	RefusalsInARow          int           // after as many that may be about the relay, it is set aside
+	Refusal                 time.Duration // how long a refusal that may be about the relay waits for other mails to tell
 	ConnectionAge           time.Duration // then too
 	Idle                    time.Duration // an unused connection is closed after it
 	Drain                   time.Duration // what a started mail is given to end when Run is told to stop
@@ -104,11 +84,15 @@ type Limits struct {
 // withDefaults fills in what was left zero.
 func (o Options) withDefaults() Options {
 	def(&o.Prefix, "lejarat.")
-	def(&o.Relay.TLS, StartTLS)
-	def(&o.Relay.ConnectTimeout, 30*time.Second)
-	def(&o.Relay.CommandTimeout, 5*time.Minute)
-	def(&o.Relay.DataTimeout, 10*time.Minute)
-	def(&o.Relay.Connections, 8)
+	o.Relays = slices.Clone(o.Relays)
+	for i := range o.Relays {
+		x := &o.Relays[i]
+		def(&x.TLS, StartTLS)
+		def(&x.ConnectTimeout, 30*time.Second)
+		def(&x.CommandTimeout, 5*time.Minute)
+		def(&x.DataTimeout, 10*time.Minute)
+		def(&x.Connections, 8)
+	}
 	def(&o.Retry.Min, time.Second)
 	def(&o.Retry.Max, 5*time.Minute)
 	def(&o.Retry.Budget, 5*time.Minute)
@@ -117,6 +101,8 @@ func (o Options) withDefaults() Options {
 	def(&o.Limits.Deferred, 1000)
 	def(&o.Limits.MailsPerConnection, 1000)
 	def(&o.Limits.RejectionsPerConnection, 8)
+	def(&o.Limits.RefusalsInARow, 5)
+	def(&o.Limits.Refusal, time.Minute)
 	def(&o.Limits.ConnectionAge, 5*time.Minute)
 	def(&o.Limits.Idle, 30*time.Second)
 	def(&o.Limits.Drain, 20*time.Second)
@@ -190,20 +176,11 @@ func (o Options) sender() (sender, error) {
 func (o Options) validate() error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
-	host, port, err := net.SplitHostPort(o.Relay.Address)
-	if n, perr := strconv.Atoi(port); err != nil || host == "" || perr != nil || n < 1 || n > 65535 {
-		fault("mail.relay.address: want host:port, for example 127.0.0.1:25")
+	if len(o.Relays) == 0 {
+		fault("mail.relay: want a relay")
 	}
-	switch o.Relay.TLS {
-	case StartTLS, TLS, NoTLS:
-	default:
-		fault("mail.relay.tls: want starttls, tls or none")
-	}
-	if o.Relay.User != "" && o.Relay.TLS == NoTLS && !isLocal(host) {
-		fault("mail.relay.user: a password is not sent over an unencrypted connection; set tls to starttls or tls")
-	}
-	if o.Relay.Connections < 1 || o.Relay.Connections > 100 {
-		fault("mail.relay.connections: want 1 to 100")
+	for i, x := range o.Relays {
+		faults = append(faults, x.validate(relayKey(i)))
 	}
 	if o.InDoubt != Resend && o.InDoubt != Park {
 		fault("mail.in_doubt: want resend or park")
@@ -215,27 +192,4 @@ func (o Options) validate() error {
 		fault("mail.hello: want a host name")
 	}
 	return errors.Join(faults...)
-}
-
-func isLocal(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// tlsConfig returns the settings for the relay's certificate.
-func (r Relay) tlsConfig() (*tls.Config, error) {
-	host, _, _ := net.SplitHostPort(r.Address) // checked by validate
-	cfg := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
-	if r.CAFile == "" {
-		return cfg, nil
-	}
-	pem, err := os.ReadFile(r.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("mail.relay.ca_file: %w", err)
-	}
-	cfg.RootCAs = x509.NewCertPool()
-	if !cfg.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("mail.relay.ca_file: %s holds no PEM certificate", r.CAFile)
-	}
-	return cfg, nil
 }

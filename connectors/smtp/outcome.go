@@ -29,6 +29,7 @@ type class uint8
 const (
 	accepted  class = iota
 	deferred        // not now: this mail later, others at once
+	slowed          // not now: the relay has too much of us, or no room
 	relayAway       // not now: the relay or the connection, not the mail
 	refused         // never
 	inDoubt         // the dot was written, its answer not seen
@@ -58,14 +59,14 @@ func (r result) Error() string {
 func classify(phase Phase, a reply) (c class, bad bool) {
 	switch {
 	case a.code == 421: // the relay closes the connection
-		return relayAway, true
+		return slowed, true
 	case a.code == 503, a.code == 530, a.code == 534, a.code == 535, a.code == 538:
 		// The session is at fault, not the mail: commands out of order, or a login that is wanted.
 		return relayAway, true
 	case a.code/10 == 50 && (phase == PhaseMail || phase == PhaseData): // nor is a command that is not understood
 		return relayAway, true
-	case a.code/100 == 4 && phase == PhaseMail: // the sender is always the same: it is not about this mail
-		return relayAway, false
+	case a.code/100 == 4 && relayFull(phase, a):
+		return slowed, false
 	case a.code/100 == 4:
 		return deferred, false
 	case a.code/100 == 5:
@@ -76,6 +77,33 @@ func classify(phase Phase, a reply) (c class, bad bool) {
 		return inDoubt, true
 	}
 	return relayAway, true
+}
+
+// relayFull tells a 4xx that is about the relay from one about a recipient, such as greylisting (450, or 451 4.7.1).
+func relayFull(phase Phase, a reply) bool {
+	switch {
+	case phase == PhaseMail: // the sender is always the same: it is not about this mail
+		return true
+	case a.code == 454: // throttled
+		return true
+	case a.enhanced != "":
+		// The mail system itself, its congestion, or our sender.
+		return strings.HasPrefix(a.enhanced, "4.3.") || a.enhanced == "4.4.5" || a.enhanced == "4.1.7" || a.enhanced == "4.1.8"
+	}
+	return a.code == 452 || a.code == 451 && phase > PhaseRcpt // no room, or an error of its own
+}
+
+// aboutRelay says whether a refusal may be one of us or of everything, and not of its mail: security and policy (5.7),
+// the mail system (5.3) but for the size of a mail, our sender.
+func (r result) aboutRelay() bool {
+	e := r.reply.enhanced
+	switch {
+	case r.reply.code == 0, r.reply.code == 552, e == "5.3.4":
+		return false
+	case r.phase == PhaseMail:
+		return true
+	}
+	return strings.HasPrefix(e, "5.7.") || strings.HasPrefix(e, "5.3.") || e == "5.1.7" || e == "5.1.8"
 }
 
 // Outcome is what happened to one mail at one attempt. It holds no personal data.
@@ -89,6 +117,7 @@ type Outcome struct {
 	Status       string
 	Reason       string // as in the delivery
 	Phase        Phase  // how far the transaction came
+	Relay        string // host:port; "" where no relay was asked
 	Attempts     int
 	SMTPCode     int // 0: none
 	EnhancedCode string

@@ -11,7 +11,7 @@ import (
 )
 
 // run is one Run. Its goroutine owns everything here and decides everything; others do what takes time and report:
-// a carrier for each connection to the relay (carrier.go), one round of writing and reading the topics at a time
+// a carrier for each connection to a relay (carrier.go), one round of writing and reading the topics at a time
 // (round.go), one look into the queue at a time.
 type run struct {
 	*Connector
@@ -27,11 +27,10 @@ type run struct {
 	ready    []*job
 	waiting  []*job // for their next attempt
 
-	idle     []*carrier // the one used last is at the end
+	routes   []*route
 	busy     map[*carrier]*job
 	reports  chan report
 	carriers sync.WaitGroup
-	width    int // how many connections may be busy: fewer after trouble
 
 	next    round       // what the next round is to do
 	under   *round      // the round under way; nil: none
@@ -43,10 +42,8 @@ type run struct {
 	ends      map[event.TopicPartition]event.Span // of the queue when a run with once began
 	last      map[event.TopicPartition]int64      // the newest offset taken
 	lag       int64                               // of the queue, where the last look asked for it; else -1
-	away      trouble                             // of the relay
 	brokers   trouble
-	deferrals int   // in a row
-	putOff    error // the answer to the last of them
+	lastRetry error // why the last mail that waits does
 	progress  time.Time
 	sum       Summary
 	failed    error  // why the run ends before it is told to
@@ -152,8 +149,13 @@ func (r *run) untilNext(stopping bool) time.Duration {
 	for _, j := range r.waiting {
 		at(j.due)
 	}
-	if len(r.ready) > 0 && r.away.pausing() {
-		at(r.away.until)
+	if len(r.ready) > 0 {
+		now := time.Now()
+		for _, w := range r.routes {
+			if d, open := w.wait(now); open {
+				at(now.Add(d))
+			}
+		}
 	}
 	if r.once && len(r.busy) == 0 {
 		at(r.progress.Add(r.options.Retry.Budget + time.Millisecond))
@@ -163,8 +165,10 @@ func (r *run) untilNext(stopping bool) time.Duration {
 
 // finish takes leave.
 func (r *run) finish(err error) (Summary, error) {
-	for _, c := range r.idle {
-		close(c.orders)
+	for _, w := range r.routes {
+		for _, c := range w.idle {
+			close(c.orders)
+		}
 	}
 	r.carriers.Wait()
 	if records := r.lanes.committable(); len(records) > 0 && err == nil {

@@ -113,7 +113,7 @@ func (s *scenario) start(t *testing.T, d *datadriven.TestData) string {
 	if s.bench == nil {
 		s.bench = newBench(t, "")
 	}
-	s.options.Relay.Address, s.options.Relay.TLS, s.options.Relay.CAFile = relay.address(), how, s.ca
+	s.options.Relays[0].Address, s.options.Relays[0].TLS, s.options.Relays[0].CAFile = relay.address(), how, s.ca
 	return ""
 }
 
@@ -143,7 +143,7 @@ func parseRules(t *testing.T, d *datadriven.TestData) (rules []rule) {
 
 func (s *scenario) send(t *testing.T, d *datadriven.TestData) string {
 	s.options.InDoubt = Resend
-	s.options.Relay.CommandTimeout, s.options.Relay.DataTimeout = 700*time.Millisecond, 700*time.Millisecond
+	s.options.Relays[0].CommandTimeout, s.options.Relays[0].DataTimeout = 700*time.Millisecond, 700*time.Millisecond
 	s.options.Retry.Budget = 5 * time.Second
 	mails := s.mails
 	for _, a := range d.CmdArgs {

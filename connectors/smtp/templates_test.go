@@ -116,7 +116,7 @@ func TestOperatorsTextsAndNames(t *testing.T) {
 }
 
 func TestOptionsReportAllFaults(t *testing.T) {
-	_, err := New(Options{From: "árpád@példa.hu", ReplyTo: "x", Relay: Relay{Address: "relay", TLS: "ssl", CAFile: "/nowhere"},
+	_, err := New(Options{From: "árpád@példa.hu", ReplyTo: "x", Relays: []Relay{{Address: "relay", TLS: "ssl", CAFile: "/nowhere"}},
 		InDoubt: "ignore", Retry: Retry{Min: 2, Max: 1}, Hello: "a b"}, nil, nil)
 	if err == nil {
 		t.Fatal("accepted")
@@ -126,7 +126,7 @@ func TestOptionsReportAllFaults(t *testing.T) {
 			t.Errorf("%s is not reported: %v", key, err)
 		}
 	}
-	_, err = New(Options{From: "a@example.hu", Relay: Relay{Address: "mail.example.hu:25", TLS: NoTLS, User: "u"}}, nil, nil)
+	_, err = New(Options{From: "a@example.hu", Relays: []Relay{{Address: "mail.example.hu:25", TLS: NoTLS, User: "u"}}}, nil, nil)
 	if err == nil || !strings.Contains(err.Error(), "mail.relay.user") {
 		t.Errorf("a password over an unencrypted connection: %v", err)
 	}

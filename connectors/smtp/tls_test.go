@@ -127,8 +127,8 @@ func TestEncryptionAndLogin(t *testing.T) {
 			backend := &sink{password: "titok"}
 			address := startSink(t, backend, c.server, c.implicit)
 			b := newBench(t, address)
-			b.options.Relay.TLS, b.options.Relay.CAFile = c.relay.TLS, c.relay.CAFile
-			b.options.Relay.User, b.options.Relay.Password = c.relay.User, c.relay.Password
+			b.options.Relays[0].TLS, b.options.Relays[0].CAFile = c.relay.TLS, c.relay.CAFile
+			b.options.Relays[0].User, b.options.Relays[0].Password = c.relay.User, c.relay.Password
 			b.options.Retry.Budget = 200 * time.Millisecond
 			b.queue(sampleMail(1))
 			s, err := b.run(t)

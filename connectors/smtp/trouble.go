@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -36,30 +37,17 @@ func (t *trouble) over(log *slog.Logger) {
 
 func (t *trouble) pausing() bool { return t.err != nil && time.Now().Before(t.until) }
 
-// hinder notes that the relay takes nothing: after a pause it is tried with one mail.
-func (r *run) hinder(err error) {
-	r.away.note(err, r.options.Logger)
-	r.width = 1
-}
-
-// recovered notes that the relay decides about mails again.
-func (r *run) recovered() {
-	r.deferrals, r.putOff = 0, nil
-	r.away.over(r.options.Logger)
-	r.width = min(2*r.width, r.options.Relay.Connections)
-}
-
 // spent is the error of a run with once that stands still; nil while it does not.
 func (r *run) spent() error {
 	if !r.once || len(r.busy) > 0 || time.Since(r.progress) <= r.options.Retry.Budget {
 		return nil
 	}
-	why := r.away.err
-	for _, other := range []error{r.putOff, r.brokers.err, errors.New("other members of the consumer group hold them, or another instance has claimed them")} {
-		if why == nil {
-			why = other
-		}
+	var reasons []error
+	for _, w := range r.routes {
+		reasons = append(reasons, w.away.err)
 	}
+	reasons = append(reasons, r.lastRetry, r.brokers.err, errors.New("other members of the consumer group hold them, or another instance has claimed them"))
+	why := reasons[slices.IndexFunc(reasons, func(err error) bool { return err != nil })]
 	if r.under == nil {
 		if err := r.unrecorded(why); errors.Is(err, errUnrecorded) {
 			return err

@@ -22,7 +22,14 @@ func (c *Config) checkMail(r *report) {
 			r.fault(a.path, "this is no address; write for example ertesites@example.hu")
 		}
 	}
-	c.checkRelay(r)
+	seen := map[string]bool{}
+	for i, l := range m.Relays() {
+		checkRelay(r, relayPath(i), l)
+		if l.Address != "" && seen[l.Address] {
+			r.fault(join(relayPath(i), "address"), "%s stands twice among the relays; keep one", l.Address)
+		}
+		seen[l.Address] = true
+	}
 	if m.Hello != "" && !hostName.MatchString(m.Hello) {
 		r.fault("mail.hello", "%q is no host name; write for example mail.example.hu", m.Hello)
 	}
@@ -37,24 +44,23 @@ func (c *Config) checkMail(r *report) {
 	checkLanguages(r, "mail.texts", slices.Sorted(maps.Keys(m.Texts)))
 }
 
-func (c *Config) checkRelay(r *report) {
-	l := c.Mail.Relay
+func checkRelay(r *report, path string, l Relay) {
 	if !isAddress(l.Address, false) {
-		r.fault("mail.relay.address", "%q is not host:port; write for example 127.0.0.1:25", l.Address)
+		r.fault(path+".address", "%q is not host:port; write for example 127.0.0.1:25", l.Address)
 	}
-	oneOf(r, "mail.relay.tls", l.TLS, "starttls", "tls", "none")
+	oneOf(r, path+".tls", l.TLS, "starttls", "tls", "none")
 	if l.User != "" {
-		checkPassword(r, "mail.relay", l.Password, l.PasswordFile)
+		checkPassword(r, path, l.Password, l.PasswordFile)
 		if l.TLS == "none" && !isLoopback(l.Address) {
-			r.fault("mail.relay.tls", "the password would cross the network in clear; use starttls or tls, or log in to no other machine")
+			r.fault(path+".tls", "the password would cross the network in clear; use starttls or tls, or log in to no other machine")
 		}
 	} else if l.Password != "" || l.PasswordFile != "" {
-		r.fault("mail.relay.user", "missing beside the password; give the user, or remove the password")
+		r.fault(path+".user", "missing beside the password; give the user, or remove the password")
 	}
-	between(r, "mail.relay.connect_timeout", l.ConnectTimeout, time.Second, 10*time.Minute)
-	between(r, "mail.relay.command_timeout", l.CommandTimeout, time.Second, time.Hour)
-	between(r, "mail.relay.data_timeout", l.DataTimeout, time.Second, time.Hour)
-	between(r, "mail.relay.connections", l.Connections, 1, 100)
+	between(r, path+".connect_timeout", l.ConnectTimeout, time.Second, 10*time.Minute)
+	between(r, path+".command_timeout", l.CommandTimeout, time.Second, time.Hour)
+	between(r, path+".data_timeout", l.DataTimeout, time.Second, time.Hour)
+	between(r, path+".connections", l.Connections, 1, 100)
 }
 
 func isLoopback(address string) bool {

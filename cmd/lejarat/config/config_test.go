@@ -180,8 +180,8 @@ func TestEnvironment(t *testing.T) {
 	if got != want {
 		t.Errorf("got  %swant %s", got, want)
 	}
-	if password, err := c.Mail.Relay.Secret(); err != nil || password != "p=q" {
-		t.Errorf("password %q, %v", password, err)
+	if passwords, err := c.Mail.Passwords(); err != nil || len(passwords) != 1 || passwords[0] != "p=q" {
+		t.Errorf("passwords %q, %v", passwords, err)
 	}
 	identity, reference, err := c.Identity.Keys()
 	if err != nil || string(identity) != key || string(reference) != "r"+key {
@@ -219,10 +219,13 @@ func TestSecrets(t *testing.T) {
 			t.Errorf("a file with %q gives %q, %v", content, got, err)
 		}
 	}
-	if _, err := (Relay{PasswordFile: file + ".none"}).Secret(); err == nil || !strings.Contains(err.Error(), "mail.relay.password_file") {
+	if _, err := (Mail{Relay: Relay{PasswordFile: file + ".none"}}).Passwords(); err == nil || !strings.Contains(err.Error(), "mail.relay.password_file") {
 		t.Errorf("a missing file: %v", err)
 	}
-	if _, err := (Relay{Password: "***"}).Secret(); err == nil {
+	if _, err := (Mail{FurtherRelays: []Relay{{PasswordFile: file + ".none"}}}).Passwords(); err == nil || !strings.Contains(err.Error(), "mail.further_relays[0].password_file") {
+		t.Errorf("a missing file of a further relay: %v", err)
+	}
+	if _, err := (Mail{Relay: Relay{Password: "***"}}).Passwords(); err == nil {
 		t.Error("the mask passes for a password")
 	}
 	relay := Relay{User: "u", Password: "sesame"}

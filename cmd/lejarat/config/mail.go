@@ -12,6 +12,9 @@ type Mail struct {
 	EnvelopeFrom string `yaml:"envelope_from,omitempty"`
 	// Relay is the mail server that takes the mails.
 	Relay Relay `yaml:"relay"`
+	// FurtherRelays have settings and defaults of their own, those of Relay. Each is given what those before it cannot
+	// take: because they are away, or have all their connections and all that their rate allows under way. Default: none.
+	FurtherRelays []Relay `yaml:"further_relays,omitempty"`
 	// Hello is the name said in EHLO. Default: the machine's.
 	Hello string `yaml:"hello,omitempty"`
 	// Retry bounds the growing pause before another attempt.
@@ -30,7 +33,7 @@ type Mail struct {
 
 // Relay is the mail server that takes the mails.
 type Relay struct {
-	// Address is host:port. Default 127.0.0.1:25.
+	// Address is host:port. Default of Mail.Relay 127.0.0.1:25; a further one must name it.
 	Address string `yaml:"address"`
 	// TLS is starttls (required, not merely tried), tls (from the first byte) or none. Default starttls.
 	TLS string `yaml:"tls"`
@@ -50,11 +53,37 @@ type Relay struct {
 	DataTimeout time.Duration `yaml:"data_timeout"`
 	// Connections is how many are open at most; after a crash as many mails may be in doubt. Default 8.
 	Connections int `yaml:"connections"`
+	// Rate is the most mails that one instance hands over, "20/s", "600/min" or "10000/h". Default: no limit.
+	Rate Rate `yaml:"rate,omitempty"`
 }
 
-// Secret returns the password, from the file where one is named.
-func (r Relay) Secret() (string, error) {
-	return secret("mail.relay", r.Password, r.PasswordFile)
+func (r *Relay) setDefaults() {
+	*r = Relay{TLS: "starttls", ConnectTimeout: 30 * time.Second, CommandTimeout: 5 * time.Minute,
+		DataTimeout: 10 * time.Minute, Connections: 8}
+}
+
+// Relays are all relays in their order, Relay first.
+func (m Mail) Relays() []Relay { return append([]Relay{m.Relay}, m.FurtherRelays...) }
+
+// relayPath is the setting that the i-th of Relays stands in.
+func relayPath(i int) string {
+	if i == 0 {
+		return "mail.relay"
+	}
+	return index("mail.further_relays", i-1)
+}
+
+// Passwords are those of Relays, from their files where such are named.
+func (m Mail) Passwords() ([]string, error) {
+	var passwords []string
+	for i, r := range m.Relays() {
+		p, err := secret(relayPath(i), r.Password, r.PasswordFile)
+		if err != nil {
+			return nil, err
+		}
+		passwords = append(passwords, p)
+	}
+	return passwords, nil
 }
 
 // Retry bounds the growing pause before another attempt.
@@ -66,14 +95,8 @@ type Retry struct {
 }
 
 func defaultMail() Mail {
-	return Mail{
-		From: "Okmányértesítő <lejarat@localhost>",
-		Relay: Relay{
-			Address: "127.0.0.1:25", TLS: "starttls",
-			ConnectTimeout: 30 * time.Second, CommandTimeout: 5 * time.Minute, DataTimeout: 10 * time.Minute,
-			Connections: 8,
-		},
-		Retry:   Retry{Min: time.Second, Max: 5 * time.Minute},
-		InDoubt: "resend",
-	}
+	m := Mail{From: "Okmányértesítő <lejarat@localhost>", Retry: Retry{Min: time.Second, Max: 5 * time.Minute}, InDoubt: "resend"}
+	m.Relay.setDefaults()
+	m.Relay.Address = "127.0.0.1:25"
+	return m
 }

@@ -94,6 +94,34 @@ func (m *MaxRun) parse(s string) error {
 	return nil
 }
 
+// Rate is a number of mails in a second, a minute or an hour, "600/min"; "" is no limit.
+type Rate string
+
+var rateUnits = map[string]time.Duration{"s": time.Second, "min": time.Minute, "h": time.Hour}
+
+// String returns the text.
+func (r Rate) String() string { return string(r) }
+
+// PerSecond returns the rate as a number; no limit is 0.
+func (r Rate) PerSecond() float64 {
+	number, unit, _ := strings.Cut(string(r), "/")
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		return 0
+	}
+	return float64(n) / rateUnits[unit].Seconds()
+}
+
+func (r *Rate) parse(s string) error {
+	number, unit, _ := strings.Cut(s, "/")
+	n, err := strconv.ParseUint(number, 10, 31)
+	if err != nil || n == 0 || rateUnits[unit] == 0 {
+		return fmt.Errorf("%q is not a rate; write for example 20/s, 600/min or 10000/h", s)
+	}
+	*r = Rate(strconv.FormatUint(n, 10) + "/" + unit)
+	return nil
+}
+
 // Period is a period before the expiry date in the one form that calendar.Period writes, "P6M"; "" is none.
 type Period string
 

@@ -1,0 +1,153 @@
+package smtp
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// route is a way out of a run: a relay, its connections, and how much it takes at the moment. A relay that takes less gets
+// fewer connections, down to one, then pauses; one that takes nothing gets a pause at once. After a pause it is asked with
+// one mail, and for every full set of mails that it decides about there is one connection more.
+type route struct {
+	relay   *relay
+	limiter *rate.Limiter // nil: no limit
+	log     *slog.Logger
+
+	idle     []*carrier // the one used last is at the end
+	busy     int
+	width    int       // how many connections may be busy
+	decided  int       // mails that it decided about since width last changed
+	lowered  time.Time // when width was last lowered
+	away     trouble
+	suspects int // refusals in a row that may be about the relay, not about their mails
+}
+
+func newRoute(x *relay, o Options) *route {
+	w := &route{relay: x, width: x.options.Connections, log: o.Logger.With("relay", x.options.Address),
+		away: trouble{pause: backoff{min: o.Retry.Min, max: o.Retry.Max}}}
+	if r := x.options.Rate; r > 0 {
+		// A tenth of a second's worth at once: the loop need not turn for each mail of a fast relay.
+		w.limiter = rate.NewLimiter(rate.Limit(r), max(1, int(r/10)))
+	}
+	return w
+}
+
+// wait is how long this way is closed at least; 0 means that a mail may go now. Of one whose connections are all busy
+// nobody knows: open is false.
+func (w *route) wait(now time.Time) (d time.Duration, open bool) {
+	if w.busy >= w.width {
+		return 0, false
+	}
+	if w.away.pausing() {
+		d = w.away.until.Sub(now)
+	}
+	if w.limiter != nil {
+		if missing := 1 - w.limiter.TokensAt(now); missing > 0 {
+			d = max(d, time.Duration(missing/float64(w.limiter.Limit())*float64(time.Second)))
+		}
+	}
+	return d, true
+}
+
+// way is the first in the order of the configuration that takes a mail now; nil: none does.
+func (r *run) way() *route {
+	now := time.Now()
+	for _, w := range r.routes {
+		if d, open := w.wait(now); open && d == 0 {
+			return w
+		}
+	}
+	return nil
+}
+
+// carry gives a mail to a connection that is free.
+func (w *route) carry(j *job) *carrier {
+	c := w.idle[len(w.idle)-1]
+	w.idle = w.idle[:len(w.idle)-1]
+	w.busy++
+	if w.limiter != nil {
+		w.limiter.Allow()
+	}
+	j.via = w.relay.options.Address
+	return c
+}
+
+func (w *route) back(c *carrier) {
+	w.idle = append(w.idle, c)
+	w.busy--
+}
+
+// took notes that the relay decides about mails.
+func (w *route) took() {
+	w.suspects = 0
+	w.away.over(w.log)
+	w.decided++
+	if w.decided >= w.width && w.width < w.relay.options.Connections {
+		w.width, w.decided = w.width+1, 0
+		if w.width == w.relay.options.Connections {
+			w.log.Info("the relay has all its connections again", "connections", w.width)
+		}
+	}
+}
+
+// hinder notes that the relay takes nothing: after a pause it is tried with one mail.
+func (w *route) hinder(err error) {
+	w.away.note(err, w.log)
+	w.width, w.decided, w.lowered = 1, 0, time.Now()
+}
+
+// slow notes that the relay wants less. What was handed out before it last said so says nothing new.
+func (w *route) slow(handed time.Time, err error) {
+	if handed.Before(w.lowered) {
+		return
+	}
+	if w.width == 1 {
+		w.hinder(err)
+		return
+	}
+	if w.width == w.relay.options.Connections {
+		w.log.Warn("the relay takes less", "connections", w.width/2, "error", err)
+	}
+	w.width, w.decided, w.lowered = w.width/2, 0, time.Now()
+}
+
+// failure is an answer as an error that names the relay.
+func (w *route) failure(res result) error {
+	return fmt.Errorf("handing a mail to the relay %s: %w", w.relay.options.Address, res)
+}
+
+// suspect holds back a refusal that may be about the relay, or about us, and not about its mail. It counts once the relay
+// has decided otherwise about another mail, or when there was none for a while. If the relay goes on refusing one mail
+// after another, it is set aside, and its refusals of these mails are none.
+func (r *run) suspect(w *route, j *job, res result) {
+	w.suspects++
+	j.refusal, j.refusedBy, j.due = &res, w, time.Now().Add(r.options.Limits.Refusal)
+	r.waiting = append(r.waiting, j)
+	if w.suspects < r.options.Limits.RefusalsInARow {
+		return
+	}
+	for _, other := range r.inHand {
+		if other.refusedBy == w {
+			r.again(other, *other.refusal)
+			other.refusal, other.refusedBy = nil, nil
+			other.due = time.Now().Add(other.pause.next())
+		}
+	}
+	w.hinder(fmt.Errorf("%d mails in a row were refused for what looks like a fault of the relay or of its view of us, the last with: %w",
+		w.suspects, w.failure(res)))
+}
+
+// took notes that the relay has decided about a mail by itself.
+func (r *run) took(w *route) {
+	if w.suspects > 0 {
+		for _, j := range r.waiting {
+			if j.refusedBy == w {
+				j.due = time.Now()
+			}
+		}
+	}
+	w.took()
+}
