@@ -49,9 +49,10 @@ var pure = []string{"processor/event", "processor/calendar", "processor/identity
 
 // homes of libraries: nobody else imports them.
 var homes = map[string]string{
-	"github.com/cockroachdb/pebble": "state",
-	"github.com/twmb/franz-go":      "connectors/kafka",
-	"github.com/wneessen/go-mail":   "connectors/smtp",
+	"github.com/cockroachdb/pebble":  "state",
+	"github.com/twmb/franz-go":       "connectors/kafka",
+	"github.com/wneessen/go-mail":    "connectors/smtp",
+	"github.com/emersion/go-msgauth": "connectors/smtp",
 }
 
 // TestArchitecture reads every file's imports, goroutines and clocks, and keeps the house as it was drawn.

@@ -109,6 +109,15 @@ func mailOptions(cfg *config.Config, clk timepiece) (smtp.Options, error) {
 		}
 		o.Documents = append(o.Documents, doc)
 	}
+	for kind, u := range m.Unsubscribe {
+		if o.Unsubscribe == nil {
+			o.Unsubscribe = map[string]smtp.Unsubscribe{}
+		}
+		o.Unsubscribe[kind] = smtp.Unsubscribe(u)
+	}
+	for _, k := range m.DKIM {
+		o.DKIM = append(o.DKIM, smtp.DKIMKey(k))
+	}
 	return o, nil
 }
 

@@ -21,18 +21,22 @@ type envelope struct {
 var (
 	errNotRenderable = errors.New("not_renderable")
 	errTooLarge      = errors.New("too_large")
+	errNotSigned     = errors.New("not_signed")
 )
 
-// composer writes mails. It is a function of the record: two calls with one record give the same bytes.
+// composer writes mails. It is a function of the record: two calls with one record give the same bytes, but for what a
+// signature says about the time at which it was made.
 type composer struct {
 	sender   sender
 	letters  *letters
 	fixed    []byte // header fields that all mails share
+	leave    map[string]Unsubscribe
+	signer   *signer // nil: the relay signs, or nobody
 	maxBytes int
 }
 
-func newComposer(s sender, t *Templates, o Options) *composer {
-	c := &composer{sender: s, letters: newLetters(t), maxBytes: o.Limits.MessageBytes}
+func newComposer(s sender, t *Templates, signer *signer, o Options) *composer {
+	c := &composer{sender: s, letters: newLetters(t), leave: o.Unsubscribe, signer: signer, maxBytes: o.Limits.MessageBytes}
 	c.fixed = appendMailbox(nil, "From", s.from.Name, s.from.Address)
 	if s.replyTo != nil {
 		c.fixed = appendMailbox(c.fixed, "Reply-To", s.replyTo.Name, s.replyTo.Address)
@@ -52,10 +56,15 @@ func (c *composer) compose(m event.Mail, emitted time.Time) (envelope, error) {
 	if err != nil {
 		return envelope{}, err
 	}
+	if c.signer != nil {
+		if msg, err = c.signer.sign(msg); err != nil {
+			return envelope{}, errNotSigned
+		}
+	}
 	return envelope{id: m.ID, from: c.sender.envelope, to: to.address, utf8: to.utf8, body: stuff(msg)}, nil
 }
 
-// message is the mail as its receiver gets it.
+// message is the mail as its receiver gets it, but for signatures.
 func (c *composer) message(m event.Mail, to mailbox, emitted time.Time) ([]byte, error) {
 	l, err := c.letters.letter(m)
 	if err != nil {
@@ -68,6 +77,7 @@ func (c *composer) message(m event.Mail, to mailbox, emitted time.Time) ([]byte,
 	b = appendMailbox(b, "To", plain(m.To.Name), to.address)
 	b = appendField(b, "Subject", l.subject)
 	b = appendField(b, "Message-ID", "<"+m.ID+"@"+c.sender.domain()+">")
+	b = c.leave[m.Kind].appendFields(b, m.RegistrationRef)
 	b = appendField(b, "Content-Language", l.lang)
 	b = appendField(b, "MIME-Version", "1.0")
 	b = appendField(b, "Content-Type", "multipart/alternative;\r\n boundary=\""+boundary+"\"")

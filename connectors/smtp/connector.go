@@ -42,13 +42,8 @@ type Connector struct {
 func New(o Options, q Queue, t Topics) (*Connector, error) {
 	o = o.withDefaults()
 	faults := []error{o.validate()}
-	s, err := o.sender()
+	composer, err := o.composer()
 	faults = append(faults, err)
-	var templates *Templates
-	if err == nil {
-		templates, err = NewTemplates(o)
-		faults = append(faults, err)
-	}
 	var relays []*relay
 	for i, x := range o.Relays {
 		cfg, err := x.tlsConfig(relayKey(i))
@@ -60,8 +55,22 @@ func New(o Options, q Queue, t Topics) (*Connector, error) {
 	}
 	return &Connector{
 		options: o, queue: q, topics: t, relays: relays,
-		composer: newComposer(s, templates, o),
+		composer: composer,
 	}, nil
+}
+
+// composer makes what writes mails, with all faults of what it needs.
+func (o Options) composer() (*composer, error) {
+	s, err := o.sender()
+	if err != nil {
+		return nil, err
+	}
+	templates, err := NewTemplates(o)
+	signer, serr := newSigner(o.DKIM, s.domain())
+	if err := errors.Join(err, serr, o.validateUnsubscribe()); err != nil {
+		return nil, err
+	}
+	return newComposer(s, templates, signer, o), nil
 }
 
 // Run sends until ctx ends; with once, until everything that was queued at the start has its outcome, or until no mail

@@ -35,11 +35,11 @@ func mustTemplates(t testing.TB, o Options) *Templates {
 
 func mustComposer(t testing.TB, o Options) *composer {
 	t.Helper()
-	s, err := o.sender()
+	c, err := o.withDefaults().composer()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newComposer(s, mustTemplates(t, o), o.withDefaults())
+	return c
 }
 
 func announcementMail(lang string) event.Mail {

@@ -37,6 +37,10 @@ type Options struct {
 	// Texts are language → name → text, for the templates. The shipped ones use service, operator, switch_off, help
 	// and renew_<document type>, each in place of its own wording.
 	Texts map[string]map[string]string
+	// Unsubscribe names ways to switch the service off for mail programs, by the kind of letter. nil: none.
+	Unsubscribe map[string]Unsubscribe
+	// DKIM are the keys that sign. nil: mails leave unsigned, and the relay signs.
+	DKIM []DKIMKey
 	// Documents are the document types in the order in which the announcement lists them. Default: the four of SPEC 1.1.
 	Documents []Document
 	Retry     Retry

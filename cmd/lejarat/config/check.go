@@ -25,6 +25,7 @@ func (c *Config) check(r *report) {
 	c.checkExtensions(r)
 	c.checkSources(r)
 	c.checkMail(r)
+	c.checkLetters(r)
 	c.checkLimits(r)
 	between(r, "announcements.spread_days", c.Announcements.SpreadDays, 0, 366)
 	noBlanks(r, "pilot.registrations", c.Pilot.Registrations)

@@ -29,6 +29,32 @@ type Mail struct {
 	// Texts are free texts that templates use: language, then name, then text; connectors/smtp says which names the
 	// shipped ones know, such as renew_passport. Default: none.
 	Texts map[string]map[string]string `yaml:"texts,omitempty"`
+	// Unsubscribe names ways to switch the service off that mail programs show: by kind of letter, expiry or announcement.
+	// Default: none.
+	Unsubscribe map[string]Unsubscribe `yaml:"unsubscribe,omitempty"`
+	// DKIM are the keys that sign mails: the first RSA key and the first Ed25519 key do, those behind them wait.
+	// Default: none, the relay signs.
+	DKIM []DKIMKey `yaml:"dkim,omitempty"`
+}
+
+// Unsubscribe is where a mail program finds the way to switch the service off (header List-Unsubscribe).
+type Unsubscribe struct {
+	// URL is a page, https; {registration} in it becomes the registration's reference.
+	URL string `yaml:"url,omitempty"`
+	// Mail is an address that takes such wishes, the reference in the subject.
+	Mail string `yaml:"mail,omitempty"`
+	// OneClick: a POST to URL switches off without asking anything more (RFC 8058). Default false.
+	OneClick bool `yaml:"one_click,omitempty"`
+}
+
+// DKIMKey is a key that signs.
+type DKIMKey struct {
+	// Domain is the one that the key's DNS record stands in: the sender's, or one above it. Default: the sender's.
+	Domain string `yaml:"domain,omitempty"`
+	// Selector is the label before ._domainkey in the DNS.
+	Selector string `yaml:"selector"`
+	// KeyFile is the private key, PEM, RSA or Ed25519; only its owner and group may read it.
+	KeyFile string `yaml:"key_file"`
 }
 
 // Relay is the mail server that takes the mails.
