@@ -32,13 +32,14 @@ var mayImport = map[string][]string{
 	"deploy/integration":     {}, // a test; its package has no code of its own
 	"processor": {"processor/event", "processor/calendar", "processor/identity", "processor/intake", "processor/journal",
 		"processor/rules", "processor/story", "processor/watch", "state"},
+	"connectors/bounce":   {"processor/event"},
 	"connectors/console":  {"processor/event"},
 	"connectors/debezium": {"processor/event"},
 	"connectors/kafka":    {"processor/event"},
 	"connectors/registry": {"processor/event"},
 	"connectors/smtp":     {"processor/event"},
-	"cmd/lejarat/config":  {"connectors/debezium", "processor/event", "processor/calendar", "processor/identity", "processor/rules"},
-	"cmd/lejarat": {"cmd/lejarat/config", "connectors/console", "connectors/debezium", "connectors/kafka", "connectors/registry",
+	"cmd/lejarat/config":  {"connectors/bounce", "connectors/debezium", "processor/event", "processor/calendar", "processor/identity", "processor/rules"},
+	"cmd/lejarat": {"cmd/lejarat/config", "connectors/bounce", "connectors/console", "connectors/debezium", "connectors/kafka", "connectors/registry",
 		"connectors/smtp", "processor", "processor/event", "processor/identity", "processor/intake", "processor/journal",
 		"processor/story", "processor/watch", "state"},
 }

@@ -121,7 +121,7 @@ func (d *desk) newest(topic string) map[string]string {
 // emit writes the n-th notice of a day with its mail, as a run does.
 func (d *desk) emit(n int, date event.Date) (id string) {
 	d.t.Helper()
-	id, ref, hash := fmt.Sprintf("%032x", n), fmt.Sprintf("%032x", 1000+n), fmt.Sprintf("%032x", 2000+n)
+	id, ref, hash := mailOf(n), fmt.Sprintf("%032x", 1000+n), fmt.Sprintf("%032x", 2000+n)
 	kind, threshold, expires, due := "passport", "P1M", (date + 30).String(), date.String()
 	at := date.At(6, 0, time.UTC).Format(event.TimeFormat)
 	left := 30
@@ -133,6 +133,9 @@ func (d *desk) emit(n int, date event.Date) (id string) {
 		RunDate: due, DaysLeft: &left, NotAfter: (date + 30).At(0, 0, time.UTC).Format(time.RFC3339), EmittedAt: at})
 	return id
 }
+
+// mailOf is the id of the n-th notice.
+func mailOf(n int) string { return fmt.Sprintf("%032x", n) }
 
 // today is the date by the machine's clock.
 func (d *desk) today() event.Date { return event.DateOf(time.Now(), d.cfg.Calendar.Location()) }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lejarat/cmd/lejarat/config"
+	"lejarat/connectors/bounce"
 	"lejarat/connectors/console"
 	"lejarat/connectors/smtp"
 	"lejarat/processor"
@@ -38,6 +39,7 @@ func mailCommand(o *options) *cobra.Command {
 			return err
 		},
 	}
+	c.AddCommand(bouncesCommand(o))
 	clk.add(c)
 	c.Flags().BoolVar(&once, "once", false, "send what is queued, end")
 	c.Flags().StringVar(&listen, "listen", "", "host:port for metrics and health; none by default")
@@ -98,6 +100,15 @@ func mailOptions(cfg *config.Config, clk timepiece) (smtp.Options, error) {
 		o.Relays = append(o.Relays, smtp.Relay{Address: r.Address, TLS: r.TLS, CAFile: r.CAFile, User: r.User, Password: passwords[i],
 			ConnectTimeout: r.ConnectTimeout, CommandTimeout: r.CommandTimeout, DataTimeout: r.DataTimeout, Connections: r.Connections,
 			Rate: r.Rate.PerSecond()})
+	}
+	tokens, err := bounceTokens(cfg)
+	if err != nil {
+		return smtp.Options{}, err
+	}
+	if tokens != nil {
+		o.Sender = func(id string, partition int32, offset int64) string {
+			return tokens.Sender(bounce.Token{ID: id, Partition: partition, Offset: offset})
+		}
 	}
 	// Two instances have a partition's mails at the same time at most while the brokers think that the first still lives.
 	o.Limits.Claim = cfg.Kafka.SessionTimeout / 2

@@ -70,32 +70,41 @@ func (r *Reader) skipEmptyTails(ctx context.Context, now time.Time) {
 
 // invisibleUpTo returns the offset after what follows at and is never delivered.
 func (c *Client) invisibleUpTo(ctx context.Context, topic kadm.TopicDetail, tp event.TopicPartition, at int64) int64 {
-	leader, ok := topic.Partitions[tp.Partition]
-	if !ok || leader.Err != nil || leader.Leader < 0 {
-		return at
-	}
 	for {
-		req := kmsg.NewPtrFetchRequest()
-		req.MaxBytes, req.MinBytes, req.IsolationLevel, req.MaxWaitMillis = c.o.FetchPartitionBytes, 0, 1, 0
-		part := kmsg.NewFetchRequestTopicPartition()
-		part.Partition, part.FetchOffset, part.PartitionMaxBytes = tp.Partition, at, c.o.FetchPartitionBytes
-		ask := kmsg.NewFetchRequestTopic()
-		ask.Topic, ask.TopicID, ask.Partitions = tp.Topic, [16]byte(topic.ID), []kmsg.FetchRequestTopicPartition{part}
-		req.Topics = []kmsg.FetchRequestTopic{ask}
-		answer, err := c.base.Broker(int(leader.Leader)).RetriableRequest(ctx, req)
-		if err != nil {
+		part := c.fetch(ctx, topic, tp, at)
+		if part == nil {
 			return at
 		}
-		resp, ok := answer.(*kmsg.FetchResponse)
-		if !ok || len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
-			return at
-		}
-		next := invisible(&resp.Topics[0].Partitions[0], tp, at)
+		next := invisible(part, tp, at)
 		if next == at {
 			return at
 		}
 		at = next
 	}
+}
+
+// fetch asks the leader for what stands in a partition from an offset on; nil: it could not be asked.
+func (c *Client) fetch(ctx context.Context, topic kadm.TopicDetail, tp event.TopicPartition, at int64) *kmsg.FetchResponseTopicPartition {
+	leader, ok := topic.Partitions[tp.Partition]
+	if !ok || leader.Err != nil || leader.Leader < 0 {
+		return nil
+	}
+	req := kmsg.NewPtrFetchRequest()
+	req.MaxBytes, req.MinBytes, req.IsolationLevel, req.MaxWaitMillis = c.o.FetchPartitionBytes, 0, 1, 0
+	part := kmsg.NewFetchRequestTopicPartition()
+	part.Partition, part.FetchOffset, part.PartitionMaxBytes = tp.Partition, at, c.o.FetchPartitionBytes
+	ask := kmsg.NewFetchRequestTopic()
+	ask.Topic, ask.TopicID, ask.Partitions = tp.Topic, [16]byte(topic.ID), []kmsg.FetchRequestTopicPartition{part}
+	req.Topics = []kmsg.FetchRequestTopic{ask}
+	answer, err := c.base.Broker(int(leader.Leader)).RetriableRequest(ctx, req)
+	if err != nil {
+		return nil
+	}
+	resp, ok := answer.(*kmsg.FetchResponse)
+	if !ok || len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+		return nil
+	}
+	return &resp.Topics[0].Partitions[0]
 }
 
 // invisible returns where to fetch next when a fetch at an offset has brought nothing to deliver, else that offset. It

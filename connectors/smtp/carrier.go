@@ -60,6 +60,9 @@ func (c *carrier) carry(j *job) report {
 		rep.res = result{class: refused, phase: PhaseNone, cause: err.Error()}
 		return rep
 	}
+	if sender := c.run.options.Sender; sender != nil {
+		e.from = sender(j.mail.ID, j.record.Partition, j.record.Offset)
+	}
 	if c.conn != nil && c.conn.worn(c.run.options.Limits) {
 		c.hangUp()
 	}

@@ -24,6 +24,9 @@ type Options struct {
 	ReplyTo string
 	// EnvelopeFrom is where bounces go. Default: the address of From.
 	EnvelopeFrom string
+	// Sender makes the envelope sender of a mail of its id and where its record stands in the queue, so that a bounce names
+	// the mail. nil: EnvelopeFrom for all.
+	Sender func(id string, partition int32, offset int64) string
 	// Relays take the mails: each the next one that those before it cannot take at the moment. At least one.
 	Relays []Relay
 	// Hello is the name said in EHLO. Default: the machine's.

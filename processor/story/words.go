@@ -81,6 +81,7 @@ var deliveries = map[string]string{
 	event.DeliverySuppressed + " " + event.SuppressMoved:       "The mail was stopped before it went out, at {mailed}: the registration had got another e-mail address.",
 	event.DeliverySuppressed + " " + event.SuppressAddress:     "The mail was stopped before it went out, at {mailed}: mails to this address come back.",
 	event.DeliverySuppressed + " " + event.SuppressOperator:    "The mail was stopped before it went out, at {mailed}: by an operator.",
+	event.DeliveryAccepted + " complaint":                      "The mail arrived. At {mailed} its receiver reported it as unwanted; no more mails go to this address.",
 	event.DeliveryInDoubt + " resent":                          "The mail was sent twice, lastly at {mailed}, because the mail server's answer to the first was never seen.",
 	event.DeliveryInDoubt + " parked":                          "The mail was sent at {mailed}, but the mail server's answer was never seen; it is not sent again.",
 }

@@ -7,7 +7,10 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
+
+	"lejarat/connectors/bounce"
 )
 
 var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^\[[0-9A-Fa-f.:a-zA-Z]+\]$`)
@@ -22,6 +25,7 @@ func (c *Config) checkMail(r *report) {
 			r.fault(a.path, "this is no address; write for example ertesites@example.hu")
 		}
 	}
+	c.checkBounces(r)
 	seen := map[string]bool{}
 	for i, l := range m.Relays() {
 		checkRelay(r, relayPath(i), l)
@@ -74,4 +78,26 @@ func checkLanguages(r *report, path string, codes []string) {
 			r.fault(join(path, code), "%q is no language; write a code as hu or en", code)
 		}
 	}
+}
+
+func (c *Config) checkBounces(r *report) {
+	m := c.Mail
+	if m.BounceAddress == "" {
+		if m.BounceKeyFile != "" {
+			r.fault("mail.bounce_address", "missing beside bounce_key_file; give the address, or remove the key")
+		}
+		return
+	}
+	if _, err := bounce.NewTokens(m.BounceAddress, nil); err != nil || !isPlainAddress(m.BounceAddress) {
+		r.fault("mail.bounce_address", "this is no address for bounces; write for example bounces@example.hu, with at most %d letters before the @", bounce.MaxLocalPart)
+	}
+	if m.EnvelopeFrom != "" {
+		r.fault("mail.bounce_address", "bounces cannot go to envelope_from too; remove one of the two")
+	}
+}
+
+// isPlainAddress says whether a is an address alone, in ASCII.
+func isPlainAddress(a string) bool {
+	parsed, err := mail.ParseAddress(a)
+	return err == nil && parsed.Address == a && !strings.ContainsFunc(a, func(c rune) bool { return c > '~' })
 }

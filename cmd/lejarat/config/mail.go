@@ -10,6 +10,11 @@ type Mail struct {
 	ReplyTo string `yaml:"reply_to,omitempty"`
 	// EnvelopeFrom is the address that bounces go to. Default: the address of From.
 	EnvelopeFrom string `yaml:"envelope_from,omitempty"`
+	// BounceAddress is the address, name@domain, that bounces go to, each under a sender of its own: name+TOKEN@domain.
+	// `lejarat mail bounces` reads them. Default: none, and bounces go to EnvelopeFrom.
+	BounceAddress string `yaml:"bounce_address,omitempty"`
+	// BounceKeyFile holds the key that tokens are made with, where it is not to be the reference key. Default: none.
+	BounceKeyFile string `yaml:"bounce_key_file,omitempty"`
 	// Relay is the mail server that takes the mails.
 	Relay Relay `yaml:"relay"`
 	// FurtherRelays have settings and defaults of their own, those of Relay. Each is given what those before it cannot

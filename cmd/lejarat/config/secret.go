@@ -77,6 +77,14 @@ func (i Identity) Keys() (identity, reference []byte, err error) {
 	return identity, reference, nil
 }
 
+// BounceKey returns the key of bounce tokens, from its own file or else the reference key.
+func (c *Config) BounceKey() ([]byte, error) {
+	if c.Mail.BounceKeyFile != "" {
+		return readKey("mail.bounce_key_file", nil, c.Mail.BounceKeyFile)
+	}
+	return readKey("identity.reference_key_file", c.Identity.referenceKey, c.Identity.ReferenceKeyFile)
+}
+
 func readKey(path string, key []byte, file string) ([]byte, error) {
 	if key != nil {
 		return key, nil

@@ -1,0 +1,63 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"lejarat/processor/event"
+)
+
+// At returns one record by its place, without a reader. found is false where it is gone, or never was a record.
+func (c *Client) At(ctx context.Context, tp event.TopicPartition, offset int64) (r event.Record, found bool, err error) {
+	details, err := c.details(ctx, []string{tp.Topic})
+	if err != nil {
+		return r, false, err
+	}
+	if _, ok := details[tp.Topic].Partitions[tp.Partition]; !ok {
+		return r, false, nil
+	}
+	part := c.fetch(ctx, details[tp.Topic], tp, offset)
+	if part == nil {
+		return r, false, fmt.Errorf("reading %s/%d: %w", tp.Topic, tp.Partition, errNoAnswer)
+	}
+	if err := kerr.ErrorForCode(part.ErrorCode); errors.Is(err, kerr.OffsetOutOfRange) {
+		return r, false, nil
+	} else if err != nil {
+		return r, false, fmt.Errorf("reading %s/%d: %w", tp.Topic, tp.Partition, classify(err))
+	}
+	fetched, _ := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{Offset: offset, IsolationLevel: kgo.ReadCommitted(),
+		Topic: tp.Topic, Partition: tp.Partition}, part, kgo.DefaultDecompressor(), nil)
+	if fetched.Err != nil {
+		return r, false, fmt.Errorf("reading %s/%d: %w", tp.Topic, tp.Partition, classify(fetched.Err))
+	}
+	if len(fetched.Records) == 0 || fetched.Records[0].Offset != offset {
+		return r, false, nil
+	}
+	return fromKafka(fetched.Records[0]), true, nil
+}
+
+var errNoAnswer = errors.New("its leader does not answer")
+
+// Since returns for every partition of the topics the offset of the first record that was written at t or later; its end
+// where there is none.
+func (c *Client) Since(ctx context.Context, t time.Time, topics ...string) (map[event.TopicPartition]int64, error) {
+	offsets, err := c.adm.ListOffsetsAfterMilli(ctx, t.UnixMilli(), topics...)
+	if err == nil {
+		err = offsets.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing offsets by time: %w", classify(err))
+	}
+	out := map[event.TopicPartition]int64{}
+	for topic, partitions := range offsets {
+		for p, o := range partitions {
+			out[event.TopicPartition{Topic: topic, Partition: p}] = o.Offset
+		}
+	}
+	return out, nil
+}
