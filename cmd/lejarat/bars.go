@@ -14,16 +14,32 @@ import (
 	"lejarat/processor"
 )
 
-// screen is a terminal on which log lines pass above the bars of a restore, while there is one.
+// screen is a terminal on which log lines pass above the bars of what takes long, while something does.
 type screen struct {
 	out io.Writer
 
 	mu   sync.Mutex
 	all  *mpb.Progress // nil: no bars
-	bars map[string]*restoreBar
+	bars map[string]*shownBar
 }
 
-type restoreBar struct {
+// progress is something that takes long: what its bar shows.
+type progress struct {
+	name        string
+	done, total int64
+	perSecond   float64 // 0: not known
+	left        time.Duration
+}
+
+// restores are the engine's restores as bars.
+func restores(all []processor.Restore) (now []progress) {
+	for _, r := range all {
+		now = append(now, progress{"restoring " + r.Kind, r.Done, r.Total, r.PerSecond, r.Left})
+	}
+	return now
+}
+
+type shownBar struct {
 	bar  *mpb.Bar
 	text atomic.Value // string: what stands behind the bar; the library reads it at its own time
 }
@@ -46,12 +62,12 @@ const (
 	barsEvery = 200 * time.Millisecond
 )
 
-// follow shows a bar for each kind that the engine restores, for as long as it does.
-func (s *screen) follow(ctx context.Context, restores func() []processor.Restore) {
+// follow shows a bar for each thing that is under way, for as long as it is.
+func (s *screen) follow(ctx context.Context, underWay func() []progress) {
 	defer s.show(nil)
 	var since time.Time
 	for {
-		now := restores()
+		now := underWay()
 		switch {
 		case len(now) == 0:
 			since = time.Time{}
@@ -69,18 +85,18 @@ func (s *screen) follow(ctx context.Context, restores func() []processor.Restore
 	}
 }
 
-// show makes the bars be those of the restores; none takes them away.
-func (s *screen) show(restores []processor.Restore) {
+// show makes the bars be those of what is under way; none takes them away.
+func (s *screen) show(underWay []progress) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := map[string]processor.Restore{}
-	for _, r := range restores {
-		now[r.Kind] = r
+	now := map[string]bool{}
+	for _, p := range underWay {
+		now[p.name] = true
 	}
-	for kind, bar := range s.bars {
-		if _, ok := now[kind]; !ok {
+	for name, bar := range s.bars {
+		if !now[name] {
 			bar.bar.Abort(true)
-			delete(s.bars, kind)
+			delete(s.bars, name)
 		}
 	}
 	if len(now) == 0 {
@@ -91,28 +107,28 @@ func (s *screen) show(restores []processor.Restore) {
 		return
 	}
 	if s.all == nil {
-		s.all, s.bars = mpb.New(mpb.WithOutput(s.out), mpb.WithWidth(40)), map[string]*restoreBar{}
+		s.all, s.bars = mpb.New(mpb.WithOutput(s.out), mpb.WithWidth(40)), map[string]*shownBar{}
 	}
-	for _, r := range restores { // in their order
-		bar := s.bars[r.Kind]
+	for _, p := range underWay { // in their order
+		bar := s.bars[p.name]
 		if bar == nil {
-			bar = &restoreBar{}
+			bar = &shownBar{}
 			bar.text.Store("")
-			bar.bar = s.all.AddBar(0, mpb.PrependDecorators(decor.Name("restoring "+r.Kind, decor.WCSyncSpaceR)),
+			bar.bar = s.all.AddBar(0, mpb.PrependDecorators(decor.Name(p.name, decor.WCSyncSpaceR)),
 				mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return bar.text.Load().(string) })))
-			s.bars[r.Kind] = bar
+			s.bars[p.name] = bar
 		}
-		bar.text.Store(barText(r))
-		bar.bar.SetTotal(r.Total, false)
-		bar.bar.SetCurrent(r.Done)
+		bar.text.Store(p.text())
+		bar.bar.SetTotal(p.total, false)
+		bar.bar.SetCurrent(p.done)
 	}
 }
 
-// barText is what stands behind a bar.
-func barText(r processor.Restore) string {
-	text := fmt.Sprintf(" %d of %d", r.Done, r.Total)
-	if r.PerSecond > 0 {
-		text += fmt.Sprintf(", %.0f/s, %s left", r.PerSecond, r.Left.Round(time.Second))
+// text is what stands behind the bar.
+func (p progress) text() string {
+	text := fmt.Sprintf(" %d of %d", p.done, p.total)
+	if p.perSecond > 0 {
+		text += fmt.Sprintf(", %.0f/s, %s left", p.perSecond, p.left.Round(time.Second))
 	}
 	return text
 }

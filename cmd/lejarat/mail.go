@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"sync"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"lejarat/cmd/lejarat/config"
 	"lejarat/connectors/bounce"
@@ -43,12 +45,14 @@ func mailCommand(o *options) *cobra.Command {
 	clk.add(c)
 	c.Flags().BoolVar(&once, "once", false, "send what is queued, end")
 	c.Flags().StringVar(&listen, "listen", "", "host:port for metrics and health; none by default")
+	c.AddCommand(mailPauseCommand(o), mailResumeCommand(o))
 	return c
 }
 
 // mail is the connector's life.
 func mail(ctx context.Context, cfg *config.Config, clk timepiece, once bool, listen string) (smtp.Summary, error) {
-	log := newLogger(cfg)
+	terminal := &screen{out: os.Stderr}
+	log := loggerTo(cfg, terminal)
 	registry := newRegistry()
 	opts, err := mailOptions(cfg, clk)
 	if err != nil {
@@ -72,13 +76,21 @@ func mail(ctx context.Context, cfg *config.Config, clk timepiece, once bool, lis
 	if err != nil {
 		return smtp.Summary{}, usageError{err}
 	}
+	registry.MustRegister(mailGauges{connector.Status})
 	if listen != "" {
 		server, err := console.Start(console.Options{Listen: listen, Logger: log, Gatherer: registry,
-			Live: func() error { return nil }, Ready: func() (bool, any) { return true, nil }})
+			Live: func() error { return nil }, Ready: func() (bool, any) { return true, connector.Status() }})
 		if err != nil {
 			return smtp.Summary{}, err
 		}
 		defer server.Close(context.WithoutCancel(ctx))
+	}
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		var bars sync.WaitGroup
+		following, stop := context.WithCancel(ctx)
+		defer bars.Wait()
+		defer stop()
+		bars.Go(func() { terminal.follow(following, (&mailProgress{status: connector.Status}).bars) })
 	}
 	return connector.Run(ctx, once)
 }
@@ -130,12 +142,4 @@ func mailOptions(cfg *config.Config, clk timepiece) (smtp.Options, error) {
 		o.DKIM = append(o.DKIM, smtp.DKIMKey(k))
 	}
 	return o, nil
-}
-
-// newMailMetrics counts outcomes by status and phase.
-func newMailMetrics(r *prometheus.Registry) func(smtp.Outcome) {
-	c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "lejarat", Name: "mails_total",
-		Help: "Outcomes of mails by status and how far the SMTP transaction came."}, []string{"status", "phase", "reason"})
-	r.MustRegister(c)
-	return func(o smtp.Outcome) { c.WithLabelValues(o.Status, o.Phase.String(), o.Reason).Inc() }
 }

@@ -115,7 +115,7 @@ func run(ctx context.Context, cfg *config.Config, clk timepiece, once bool, wait
 		following, stop := context.WithCancel(ctx)
 		defer bars.Wait()
 		defer stop()
-		bars.Go(func() { terminal.follow(following, engine.Restores) })
+		bars.Go(func() { terminal.follow(following, func() []progress { return restores(engine.Restores()) }) })
 	}
 	if !once {
 		return engine.Run(ctx)

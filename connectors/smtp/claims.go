@@ -82,7 +82,7 @@ func (r *run) permit(j *job) {
 	c, held := r.standing.claimOn(j.id)
 	status, _ := r.verdict(j)
 	switch {
-	case !held, c.owner != r.owner, status != "":
+	case !held, c.owner != r.owner, status != "", r.errPaused() != nil:
 		r.restore(j)
 		answer(time.Time{})
 	case time.Since(j.claimedAt) >= r.options.Limits.Claim:

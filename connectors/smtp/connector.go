@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"lejarat/processor/event"
@@ -36,6 +37,7 @@ type Connector struct {
 	topics   Topics
 	relays   []*relay // in the order in which they are preferred
 	composer *composer
+	status   *atomic.Pointer[Status] // of the run; nil: it has not begun
 }
 
 // New checks the options and the templates, all faults at once. It connects to nothing.
@@ -54,7 +56,7 @@ func New(o Options, q Queue, t Topics) (*Connector, error) {
 		return nil, fmt.Errorf("setting up the mail connector: %w", err)
 	}
 	return &Connector{
-		options: o, queue: q, topics: t, relays: relays,
+		options: o, queue: q, topics: t, relays: relays, status: &atomic.Pointer[Status]{},
 		composer: composer,
 	}, nil
 }
@@ -95,8 +97,8 @@ func (c *Connector) Run(ctx context.Context, once bool) (Summary, error) {
 		standing: newStanding(c.topics, c.options, owner), lanes: newLanes(), inHand: map[markID]*job{},
 		busy: map[*carrier]*job{},
 		// Room for all that can be under way, so that nobody waits for a run that has ended.
-		reports: make(chan report, 2*n), rounds: make(chan error, 1), polls: make(chan polled, 1),
-		last: map[event.TopicPartition]int64{}, lag: -1, progress: time.Now(),
+		reports: make(chan report, 2*n), rounds: make(chan error, 1), polls: make(chan polled, 1), counts: make(chan int64, 1),
+		last: map[event.TopicPartition]int64{}, lag: -1, queued: -1, progress: time.Now(),
 		brokers: trouble{pause: backoff{min: c.options.Retry.Min, max: c.options.Retry.Max}},
 	}
 	for _, x := range c.relays {

@@ -21,7 +21,7 @@ func (r *run) wake() {
 
 // handOut gives what is ready to connections that are free.
 func (r *run) handOut() {
-	for len(r.ready) > 0 && !r.brokers.pausing() {
+	for len(r.ready) > 0 && !r.brokers.pausing() && r.errPaused() == nil {
 		w := r.way()
 		if w == nil {
 			return

@@ -13,37 +13,43 @@ const reasonUndecodable = "undecodable"
 
 // admit says whether a job may be given to a carrier now. If not, it is done with, or waits.
 func (r *run) admit(j *job) bool {
-	m := r.standing.mark(j.id)
-	switch m.state {
+	if m := r.standing.mark(j.id); m.state == claimedState && !r.takeOver(j, m) {
+		return false
+	}
+	if r.ended(j) {
+		return false
+	}
+	j.tries = j.attempts + 1
+	return true
+}
+
+// ended is done with a job that is settled, or must not be sent.
+func (r *run) ended(j *job) bool {
+	switch m := r.standing.mark(j.id); m.state {
 	case settled, doubtfulEnd:
 		r.skip(j)
-		return false
-	case claimedState:
-		if !r.takeOver(j, m) {
-			return false
-		}
+		return true
 	case doubtful:
 		if r.options.InDoubt == Park {
 			r.skip(j)
-			return false
+			return true
 		}
 		j.doubt, j.attempts = true, max(j.attempts, int(m.attempts))
 	}
 	if j.refusal != nil {
 		j.refusedBy = nil
 		r.end(j, event.DeliveryRejected, j.refusal.cause, *j.refusal)
-		return false
+		return true
 	}
 	if j.faulty {
 		r.end(j, event.DeliveryRejected, reasonUndecodable, result{})
-		return false
+		return true
 	}
 	if status, reason := r.verdict(j); status != "" {
 		r.end(j, status, reason, result{})
-		return false
+		return true
 	}
-	j.tries = j.attempts + 1
-	return true
+	return false
 }
 
 // takeOver makes a mail that somebody else has claimed this run's, once the other can write its dot no more.
@@ -244,6 +250,7 @@ func (r *run) skip(j *job) {
 }
 
 func (r *run) release(j *job) {
+	r.settled++
 	r.lanes.done(j.record)
 	if r.inHand[j.id] == j {
 		delete(r.inHand, j.id)

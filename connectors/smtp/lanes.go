@@ -1,6 +1,10 @@
 package smtp
 
-import "lejarat/processor/event"
+import (
+	"time"
+
+	"lejarat/processor/event"
+)
 
 // lanes know which offsets may be committed: in each partition, those before the first record without an outcome.
 // Their size is bounded by the mails in hand, not by what passes a mail that waits.
@@ -64,6 +68,16 @@ func (l *lanes) done(r event.Record) {
 		return
 	}
 	l.open[tp] = lane
+}
+
+// oldest is when the oldest record in hand came into the queue; zero: none is in hand.
+func (l *lanes) oldest() (at time.Time) {
+	for _, lane := range l.open {
+		if first := lane[0].record.Time; at.IsZero() || first.Before(at) {
+			at = first
+		}
+	}
+	return at
 }
 
 // later is the record with the greater offset: one that came again, after its partition had gone away and come back,

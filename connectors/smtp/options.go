@@ -85,6 +85,7 @@ type Limits struct {
 	Remember                time.Duration // deliveries older than this are forgotten; must exceed what mail-sink keeps
 	MessageBytes            int           // the largest mail
 	Freshness               time.Duration // how old the last look at suppressions may be when a mail's final dot is asked for
+	Look                    time.Duration // how old it becomes while mails only wait
 	Claim                   time.Duration // how long after claiming a mail its final dot may be written; twice that, and others may claim it
 }
 
@@ -116,6 +117,7 @@ func (o Options) withDefaults() Options {
 	def(&o.Limits.Remember, 60*24*time.Hour)
 	def(&o.Limits.MessageBytes, 256<<10)
 	def(&o.Limits.Freshness, 20*time.Millisecond)
+	def(&o.Limits.Look, 2*time.Second)
 	def(&o.Limits.Claim, 20*time.Second)
 	if o.Documents == nil {
 		o.Documents = shippedDocuments()

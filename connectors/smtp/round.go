@@ -127,6 +127,7 @@ func (r *run) endRound(err error) error {
 		for _, j := range r.busy {
 			r.permit(j)
 		}
+		r.sweep()
 	} else {
 		r.next.claims = append(w.claims, r.next.claims...)
 		r.next.look = r.next.look || w.look

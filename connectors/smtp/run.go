@@ -39,6 +39,14 @@ type run struct {
 	polling bool        // a look into the queue is under way
 	polls   chan polled // its end
 
+	counting  bool // the length of the queue is being asked for
+	counts    chan int64
+	counted   time.Time
+	queued    int64 // the answer; -1: not known
+	countedAt int64 // what was settled by then
+	published time.Time
+	settled   int64
+
 	ends      map[event.TopicPartition]event.Span // of the queue when a run with once began
 	last      map[event.TopicPartition]int64      // the newest offset taken
 	lag       int64                               // of the queue, where the last look asked for it; else -1
@@ -63,8 +71,13 @@ func (r *run) loop(ctx context.Context) error {
 			r.wake()
 			r.handOut()
 			r.look(ctx)
+			r.count(ctx, time.Now())
+			r.next.look = r.next.look || r.under == nil && !time.Now().Before(r.lookDue())
 		}
 		r.beginRound(stopping)
+		if now := time.Now(); now.Sub(r.published) >= statusEvery {
+			r.publish(now)
+		}
 		if r.quiet() && (stopping || r.drained()) {
 			return r.failed
 		}
@@ -77,6 +90,8 @@ func (r *run) loop(ctx context.Context) error {
 			err = r.endRound(err)
 		case p := <-r.polls:
 			err = r.take(p)
+		case r.queued = <-r.counts:
+			r.counting, r.countedAt = false, r.settled
 		case <-wait.C:
 			if !stopping {
 				err = r.spent()
@@ -124,7 +139,7 @@ func (r *run) begin(ctx context.Context) error {
 
 // quiet reports whether nothing is under way and nothing waits to be written.
 func (r *run) quiet() bool {
-	return len(r.busy) == 0 && r.under == nil && !r.polling && len(r.next.entries) == 0
+	return len(r.busy) == 0 && r.under == nil && !r.polling && !r.counting && len(r.next.entries) == 0
 }
 
 // drained reports whether, with once, all that was queued when the run began is settled: nothing is left, or every
@@ -149,7 +164,10 @@ func (r *run) untilNext(stopping bool) time.Duration {
 	for _, j := range r.waiting {
 		at(j.due)
 	}
-	if len(r.ready) > 0 {
+	if r.under == nil && !r.brokers.pausing() {
+		at(r.lookDue())
+	}
+	if len(r.ready) > 0 && r.errPaused() == nil {
 		now := time.Now()
 		for _, w := range r.routes {
 			if d, open := w.wait(now); open {
@@ -158,7 +176,7 @@ func (r *run) untilNext(stopping bool) time.Duration {
 		}
 	}
 	if r.once && len(r.busy) == 0 {
-		at(r.progress.Add(r.options.Retry.Budget + time.Millisecond))
+		at(r.progress.Add(r.budget() + time.Millisecond))
 	}
 	return max(wait, time.Millisecond)
 }
@@ -176,6 +194,7 @@ func (r *run) finish(err error) (Summary, error) {
 			r.options.Logger.Warn("last commit failed; its mails are settled and will be skipped", "error", cerr)
 		}
 	}
+	r.publish(time.Now())
 	r.standing.close()
 	r.sum.Left = r.left()
 	return r.sum, err

@@ -32,8 +32,10 @@ type standing struct {
 	suppressed  map[string]map[string]suppression // registration → reason
 	marks       map[markID]mark
 	claims      map[markID]claim
-	overwritten map[markID]bool // settled, and then claimed by this owner, who did not know
-	newest      uint16          // the newest day of a delivery, by the brokers' clock
+	overwritten map[markID]bool    // settled, and then claimed by this owner, who did not know
+	paused      *event.Suppression // of all mails; nil: they go out
+	doubts      int64              // marks that are in doubt
+	newest      uint16             // the newest day of a delivery, by the brokers' clock
 }
 
 // markID is a notification id in 16 bytes.
@@ -153,6 +155,8 @@ func (s *standing) apply(r *event.Record) {
 	defer s.mu.Unlock()
 	switch {
 	case r.Control:
+	case r.Topic == s.suppressions && string(r.Key) == event.PauseKey:
+		s.applyPause(r)
 	case r.Topic == s.suppressions:
 		s.applySuppression(r)
 	case r.Topic == s.deliveries && !s.applyClaim(r):
@@ -167,8 +171,7 @@ func (s *standing) unreadable(r *event.Record) {
 func (s *standing) applyDelivery(r *event.Record) {
 	id := makeMarkID(string(r.Key))
 	if r.Value == nil {
-		delete(s.marks, id)
-		delete(s.claims, id)
+		s.drop(id)
 		return
 	}
 	var d event.Delivery
@@ -205,6 +208,7 @@ func (s *standing) settle(id markID, d event.Delivery, at time.Time) {
 
 // setMark stores a mark under the day of its record.
 func (s *standing) setMark(id markID, at time.Time, m mark) {
+	s.doubts += doubt(m) - doubt(s.marks[id])
 	if m.state == unsettled {
 		delete(s.marks, id)
 		return
@@ -224,11 +228,32 @@ func (s *standing) setMark(id markID, at time.Time, m mark) {
 func (s *standing) forget() {
 	for id, m := range s.marks {
 		if int(m.day)+s.remember < int(s.newest) {
-			delete(s.marks, id)
-			delete(s.claims, id)
-			delete(s.overwritten, id)
+			s.drop(id)
 		}
 	}
+}
+
+// drop forgets an id.
+func (s *standing) drop(id markID) {
+	s.doubts -= doubt(s.marks[id])
+	delete(s.marks, id)
+	delete(s.claims, id)
+	delete(s.overwritten, id)
+}
+
+// doubt is 1 for a mark that is in doubt.
+func doubt(m mark) int64 {
+	if m.state == doubtful || m.state == doubtfulEnd {
+		return 1
+	}
+	return 0
+}
+
+// inDoubt is the number of mails in doubt.
+func (s *standing) inDoubt() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.doubts
 }
 
 func (s *standing) mark(id markID) mark {

@@ -39,10 +39,10 @@ func (t *trouble) pausing() bool { return t.err != nil && time.Now().Before(t.un
 
 // spent is the error of a run with once that stands still; nil while it does not.
 func (r *run) spent() error {
-	if !r.once || len(r.busy) > 0 || time.Since(r.progress) <= r.options.Retry.Budget {
+	if !r.once || len(r.busy) > 0 || time.Since(r.progress) <= r.budget() {
 		return nil
 	}
-	var reasons []error
+	reasons := []error{r.errPaused()}
 	for _, w := range r.routes {
 		reasons = append(reasons, w.away.err)
 	}
@@ -53,8 +53,19 @@ func (r *run) spent() error {
 			return err
 		}
 	}
-	return fmt.Errorf("%d mails stay queued, none was settled for %s: %w", r.left(), r.options.Retry.Budget, why)
+	return fmt.Errorf("%d mails stay queued, none was settled for %s: %w", r.left(), r.budget(), why)
 }
+
+// budget is how long a run with once stands still before it gives up; while sending is paused only as long as it takes to
+// settle what must not be sent anyway.
+func (r *run) budget() time.Duration {
+	if r.errPaused() != nil {
+		return min(r.options.Retry.Budget, pausedBudget)
+	}
+	return r.options.Retry.Budget
+}
+
+const pausedBudget = 5 * time.Second
 
 func (r *run) left() int64 {
 	ctx, cancel := context.WithTimeout(r.work, 5*time.Second)

@@ -118,10 +118,15 @@ const (
 	SuppressOperator    = "operator"
 )
 
+// PauseKey is the key in lejarat.suppressions of a suppression of everything: while it stands no mail is handed over, and
+// none is settled by it. No registration's reference looks like that.
+const PauseKey = "mail/paused"
+
 // Suppression is the value of lejarat.suppressions; a tombstone lifts it.
 type Suppression struct {
 	Since       string  `json:"since"`
 	AddressHash *string `json:"address_hash"`
+	Note        string  `json:"note,omitempty"` // of PauseKey: what the operator said
 }
 
 // SuppressionKey is the key of a suppression.
