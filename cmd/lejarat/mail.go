@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -29,7 +30,7 @@ func mailCommand(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			summary, err := mail(cmd.Context(), cfg, clock, once, listen)
+			summary, err := mail(cmd.Context(), cfg, clock, &screen{out: os.Stderr}, newRegistry(), once, listen)
 			if err != nil || !once {
 				return err
 			}
@@ -42,6 +43,7 @@ func mailCommand(o *options) *cobra.Command {
 		},
 	}
 	c.AddCommand(bouncesCommand(o))
+	c.AddCommand(previewCommand(o))
 	clk.add(c)
 	c.Flags().BoolVar(&once, "once", false, "send what is queued, end")
 	c.Flags().StringVar(&listen, "listen", "", "host:port for metrics and health; none by default")
@@ -50,10 +52,8 @@ func mailCommand(o *options) *cobra.Command {
 }
 
 // mail is the connector's life.
-func mail(ctx context.Context, cfg *config.Config, clk timepiece, once bool, listen string) (smtp.Summary, error) {
-	terminal := &screen{out: os.Stderr}
+func mail(ctx context.Context, cfg *config.Config, clk timepiece, terminal *screen, registry *prometheus.Registry, once bool, listen string) (smtp.Summary, error) {
 	log := loggerTo(cfg, terminal)
-	registry := newRegistry()
 	opts, err := mailOptions(cfg, clk)
 	if err != nil {
 		return smtp.Summary{}, err
@@ -105,9 +105,9 @@ func mailOptions(cfg *config.Config, clk timepiece) (smtp.Options, error) {
 	if err != nil {
 		return smtp.Options{}, usageError{err}
 	}
-	o := smtp.Options{From: m.From, ReplyTo: m.ReplyTo, EnvelopeFrom: m.EnvelopeFrom, Hello: m.Hello, Prefix: cfg.Kafka.TopicPrefix,
-		TemplateDir: m.TemplateDir, Website: m.Website, Texts: m.Texts, Retry: smtp.Retry{Min: m.Retry.Min, Max: m.Retry.Max},
-		InDoubt: m.InDoubt, Now: clk.Now}
+	o := letterOptions(cfg)
+	o.Hello, o.Prefix, o.InDoubt, o.Now = m.Hello, cfg.Kafka.TopicPrefix, m.InDoubt, clk.Now
+	o.Retry = smtp.Retry{Min: m.Retry.Min, Max: m.Retry.Max}
 	for i, r := range m.Relays() {
 		o.Relays = append(o.Relays, smtp.Relay{Address: r.Address, TLS: r.TLS, CAFile: r.CAFile, User: r.User, Password: passwords[i],
 			ConnectTimeout: r.ConnectTimeout, CommandTimeout: r.CommandTimeout, DataTimeout: r.DataTimeout, Connections: r.Connections,
@@ -124,22 +124,5 @@ func mailOptions(cfg *config.Config, clk timepiece) (smtp.Options, error) {
 	}
 	// Two instances have a partition's mails at the same time at most while the brokers think that the first still lives.
 	o.Limits.Claim = cfg.Kafka.SessionTimeout / 2
-	for _, name := range sortedKeys(cfg.Documents) {
-		d := cfg.Documents[name]
-		doc := smtp.Document{Type: name, Names: d.Names}
-		for _, n := range d.Notices {
-			doc.Notices = append(doc.Notices, string(n.At))
-		}
-		o.Documents = append(o.Documents, doc)
-	}
-	for kind, u := range m.Unsubscribe {
-		if o.Unsubscribe == nil {
-			o.Unsubscribe = map[string]smtp.Unsubscribe{}
-		}
-		o.Unsubscribe[kind] = smtp.Unsubscribe(u)
-	}
-	for _, k := range m.DKIM {
-		o.DKIM = append(o.DKIM, smtp.DKIMKey(k))
-	}
 	return o, nil
 }

@@ -52,7 +52,11 @@ func (c *composer) compose(m event.Mail, emitted time.Time) (envelope, error) {
 	if err != nil {
 		return envelope{}, err
 	}
-	msg, err := c.message(m, to, emitted)
+	l, err := c.letters.letter(m)
+	if err != nil {
+		return envelope{}, errNotRenderable
+	}
+	msg, err := c.message(m, l, to, emitted)
 	if err != nil {
 		return envelope{}, err
 	}
@@ -65,11 +69,7 @@ func (c *composer) compose(m event.Mail, emitted time.Time) (envelope, error) {
 }
 
 // message is the mail as its receiver gets it, but for signatures.
-func (c *composer) message(m event.Mail, to mailbox, emitted time.Time) ([]byte, error) {
-	l, err := c.letters.letter(m)
-	if err != nil {
-		return nil, errNotRenderable
-	}
+func (c *composer) message(m event.Mail, l rendered, to mailbox, emitted time.Time) ([]byte, error) {
 	boundary := "lejarat-" + m.ID
 	b := make([]byte, 0, l.size()+2<<10)
 	b = appendField(b, "Date", emitted.Format(time.RFC1123Z))

@@ -61,8 +61,24 @@ func New(o Options, q Queue, t Topics) (*Connector, error) {
 	}, nil
 }
 
-// composer makes what writes mails, with all faults of what it needs.
+// composer makes what writes mails, with all faults of what it needs: among them those of every letter that the
+// configured documents can lead to, so that they show now and not on a citizen's mail.
 func (o Options) composer() (*composer, error) {
+	c, err := o.uncheckedComposer()
+	if err != nil {
+		return nil, err
+	}
+	var faults []error
+	for _, f := range c.lint() {
+		faults = append(faults, errors.New(f.String()))
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, fmt.Errorf("checking the mail templates against sample data: %w", err)
+	}
+	return c, nil
+}
+
+func (o Options) uncheckedComposer() (*composer, error) {
 	s, err := o.sender()
 	if err != nil {
 		return nil, err

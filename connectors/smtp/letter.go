@@ -297,6 +297,9 @@ func whole(text any) (string, error) {
 	if strings.ContainsFunc(s, isMark) {
 		return "", errHole
 	}
+	if !strings.Contains(s, "-") {
+		return s, nil
+	}
 	return daySuffix.ReplaceAllString(s, "$1\u2011$2"), nil
 }
 

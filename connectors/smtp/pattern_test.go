@@ -26,7 +26,7 @@ func TestPatternsGiveWhatRenderingGives(t *testing.T) {
 		for _, first := range []int{0, 5, len(people) - 1} {
 			ls := newLetters(templates)
 			for i := range people {
-				m := withPerson(sample, (first+i)%len(people))
+				m := withPerson(sample.mail, (first+i)%len(people))
 				got, err := ls.letter(m)
 				if err != nil {
 					t.Fatal(err)

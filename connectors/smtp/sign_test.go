@@ -87,8 +87,8 @@ func TestSignaturesVerify(t *testing.T) {
 		o := sampleOptions()
 		o.ReplyTo, o.DKIM = "ugyfelszolgalat@example.hu", c.keys
 		o.Unsubscribe = map[string]Unsubscribe{"expiry": {URL: "https://example.hu/ki?r={registration}", OneClick: true}}
-		for _, m := range mustTemplates(t, o).samples()[:4] {
-			e, err := mustComposer(t, o).compose(m, testNow)
+		for _, s := range mustTemplates(t, o).samples()[:4] {
+			e, err := mustComposer(t, o).compose(s.mail, testNow)
 			if err != nil {
 				t.Fatal(err)
 			}

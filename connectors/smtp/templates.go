@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"text/template"
@@ -41,8 +40,7 @@ type Templates struct {
 // kinds is what a letter can be, with the file of its wording in each language's folder.
 var kinds = map[string]string{event.KindExpiry: "expiry.tmpl", event.KindAnnouncement: "announcement.tmpl"}
 
-// NewTemplates loads the shipped templates, those of Options.TemplateDir in their place, and renders every letter that
-// the configured documents can lead to, so that a fault shows now, with file and line, and not on a citizen's mail.
+// NewTemplates loads the shipped templates, those of Options.TemplateDir in their place.
 func NewTemplates(o Options) (*Templates, error) {
 	o = o.withDefaults()
 	s, err := o.sender()
@@ -52,9 +50,6 @@ func NewTemplates(o Options) (*Templates, error) {
 	t := &Templates{sender: s, options: o}
 	if err := t.load(); err != nil {
 		return nil, fmt.Errorf("reading the mail templates: %w", err)
-	}
-	if err := t.check(); err != nil {
-		return nil, fmt.Errorf("checking the mail templates against sample data: %w", err)
 	}
 	return t, nil
 }
@@ -146,58 +141,4 @@ func foreignFiles(dir string) error {
 		return nil
 	})
 	return errors.Join(append(faults, err)...)
-}
-
-// A mail shows nothing that must be fetched, asks for nothing and runs nothing.
-var forbiddenHTML = regexp.MustCompile(`(?i)<(script|form|input|iframe|object|embed|link|img|base)\b|\bsrc\s*=|url\s*\(|@import|http-equiv\s*=\s*["']?refresh`)
-
-// check renders a sample of every letter. A fault of a template is named once, not once a sample.
-func (t *Templates) check() error {
-	var faults []error
-	seen := map[string]bool{}
-	for _, m := range t.samples() {
-		_, text, html, err := t.Render(m)
-		switch {
-		case err != nil:
-		case strings.Contains(text+html, "<no value>"):
-			err = fmt.Errorf("%s/%s: a value is missing", m.Language, kinds[m.Kind])
-		default:
-			if found := forbiddenHTML.FindString(html); found != "" {
-				err = fmt.Errorf("%s: %q: nothing in a mail may be fetched, run or filled in", layoutHTML, found)
-			}
-		}
-		if err != nil && !seen[err.Error()] {
-			seen[err.Error()] = true
-			faults = append(faults, err)
-		}
-	}
-	return errors.Join(faults...)
-}
-
-// samples are one mail for every language, document and notice, on its day and a day late, and the announcements.
-func (t *Templates) samples() []event.Mail {
-	var samples []event.Mail
-	expires, _ := event.ParseDate("2026-08-31")
-	for _, lang := range languages {
-		base := event.Mail{ID: "sample", Language: lang, RunDate: "2026-02-28", EmittedAt: "2026-02-28T06:00:00.000+01:00",
-			To: event.MailTo{Email: "kovacs.anna@example.hu", Name: "Kovács Anna"}}
-		announcement := base
-		announcement.Kind = event.KindAnnouncement
-		samples = append(samples, announcement)
-		for _, d := range append(slices.Clone(t.options.Documents), Document{Type: "unlisted_type", Notices: []string{"P30D", "P0D"}}) {
-			for _, notice := range d.Notices {
-				p := parsePeriod(notice)
-				days := p.n * map[byte]int{'Y': 365, 'M': 30, 'W': 7, 'D': 1}[p.unit]
-				for _, late := range []int{0, 1} {
-					left := max(days-late, 0)
-					due, run := (expires - event.Date(days)).String(), (expires - event.Date(left)).String()
-					m := base
-					m.Kind, m.Threshold, m.Due, m.DaysLeft, m.RunDate = event.KindExpiry, &notice, &due, &left, run
-					m.Document = &event.MailDocument{Type: d.Type, NumberMasked: "*****028", Expires: expires.String()}
-					samples = append(samples, m)
-				}
-			}
-		}
-	}
-	return samples
 }

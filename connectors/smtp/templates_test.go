@@ -13,7 +13,8 @@ func TestShippedLettersKeepTheRules(t *testing.T) {
 	templates := mustTemplates(t, sampleOptions())
 	small := regexp.MustCompile(`font-size:(1[0-5]|[0-9])px`)
 	urgent := regexp.MustCompile(`(?i)azonnal|sürgős|haladéktalanul|urgent|immediately|kattintson|click`)
-	for _, m := range templates.samples() {
+	for _, s := range templates.samples() {
+		m := s.mail
 		subject, text, html, err := templates.Render(m)
 		if err != nil {
 			t.Fatal(err)
@@ -67,7 +68,7 @@ func TestOperatorsTemplates(t *testing.T) {
 		if err := os.WriteFile(path, []byte(c.text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		_, err := NewTemplates(o)
+		_, err := o.withDefaults().composer()
 		switch {
 		case c.want == "" && err != nil:
 			t.Errorf("%s %q: %v", c.file, c.text, err)
