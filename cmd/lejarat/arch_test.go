@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"processor/watch":        {"processor/event", "processor/identity", "processor/journal", "processor/rules"},
 	"processor/story":        {"processor/event", "processor/calendar"},
 	"processor/simtest":      {"processor/event"},
+	"processor/tally":        {"processor/event"},
 	"state":                  {},
 	"deploy/integration":     {}, // a test; its package has no code of its own
 	"processor": {"processor/event", "processor/calendar", "processor/identity", "processor/intake", "processor/journal",
@@ -41,7 +42,7 @@ var mayImport = map[string][]string{
 	"cmd/lejarat/config":  {"connectors/bounce", "connectors/debezium", "processor/event", "processor/calendar", "processor/identity", "processor/rules"},
 	"cmd/lejarat": {"cmd/lejarat/config", "connectors/bounce", "connectors/console", "connectors/debezium", "connectors/kafka", "connectors/registry",
 		"connectors/smtp", "processor", "processor/event", "processor/identity", "processor/intake", "processor/journal",
-		"processor/story", "processor/watch", "state"},
+		"processor/story", "processor/tally", "processor/watch", "state"},
 }
 
 // pure packages have no clock, no goroutine, no I/O and no log.

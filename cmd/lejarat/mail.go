@@ -58,7 +58,7 @@ func mail(ctx context.Context, cfg *config.Config, clk timepiece, terminal *scre
 	if err != nil {
 		return smtp.Summary{}, err
 	}
-	opts.Logger, opts.Observer = log, newMailMetrics(registry)
+	opts.Logger, opts.Observer, opts.Lost = log, newMailMetrics(registry), newLostMetric(registry)
 	k, err := openKafka(ctx, cfg, log, registry)
 	if err != nil {
 		return smtp.Summary{}, err

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"lejarat/connectors/smtp"
+	"lejarat/processor/event"
 )
 
 // newMailMetrics counts outcomes by status, how far the transaction came, reason and relay.
@@ -14,6 +15,18 @@ func newMailMetrics(r *prometheus.Registry) func(smtp.Outcome) {
 		Help: "Outcomes of mails by status, how far the SMTP transaction came, reason and relay."}, []string{"status", "phase", "reason", "relay"})
 	r.MustRegister(c)
 	return func(o smtp.Outcome) { c.WithLabelValues(o.Status, o.Phase.String(), o.Reason, o.Relay).Inc() }
+}
+
+// newLostMetric counts offsets that went from the queue before anybody was done with them.
+func newLostMetric(r *prometheus.Registry) func(*event.Lost) {
+	c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "lejarat", Name: "mail_queue_lost_offsets_total",
+		Help: "Offsets of mail-sink that were deleted before the connector was done with them."})
+	r.MustRegister(c)
+	return func(l *event.Lost) {
+		for _, g := range l.Gaps {
+			c.Add(float64(g.To - g.From))
+		}
+	}
 }
 
 // mailGauges asks the connector how it stands at each scrape.

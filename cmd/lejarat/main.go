@@ -87,7 +87,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(runCommand(o), mailCommand(o), demoCommand(o), topicsCommand(o), generateCommand(o), checkCommand(o),
 		configCommand(o), rebuildCommand(o), sweepCommand(o), fuseCommand(o, processor.CommandRelease), fuseCommand(o, processor.CommandSkip),
-		explainCommand(o), suppressCommand(o))
+		explainCommand(o), suppressCommand(o), reportCommand(o))
 	root.CompletionOptions.HiddenDefaultCmd = true
 	wrongUse(root)
 	return root

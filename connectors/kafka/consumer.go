@@ -61,7 +61,13 @@ func (c *Client) Consume(ctx context.Context, group, topic string) (*Consumer, e
 		return nil, err
 	}
 	k := &Consumer{c: c, group: group, topic: topic, held: map[int32]*consumed{}, moved: make(chan struct{})}
-	var err error
+	lost, err := c.missed(ctx, group, topic)
+	if err != nil {
+		return nil, err
+	}
+	if len(lost.Gaps) > 0 {
+		k.failed = lost
+	}
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	k.end = end
 	k.cl, err = kgo.NewClient(append(c.group(group), kgo.WithContext(life), kgo.ConsumeTopics(topic), kgo.DisableAutoCommit(), kgo.KeepControlRecords(),
@@ -76,8 +82,8 @@ func (c *Client) Consume(ctx context.Context, group, topic string) (*Consumer, e
 }
 
 // Poll returns at most max records as soon as there are any, else after wait none. An event.ErrRange says that records
-// which were not done with are gone (retention, a topic made anew): it comes once, and reading goes on at the start of
-// what is there.
+// which were not done with are gone (retention: then it is an event.Lost; a topic made anew): it comes once, and reading goes
+// on at the start of what is there.
 func (c *Consumer) Poll(ctx context.Context, most int, wait time.Duration) ([]event.Record, error) {
 	if err := c.failed; err != nil {
 		c.failed = nil
@@ -86,7 +92,7 @@ func (c *Consumer) Poll(ctx context.Context, most int, wait time.Duration) ([]ev
 	fetches := poll(ctx, c.cl, most, wait)
 	err := fetchError(fetches)
 	if errors.Is(err, event.ErrRange) {
-		err = errors.Join(err, c.restart(ctx, fetches))
+		err = c.restart(ctx, fetches, err)
 	}
 	out := make([]event.Record, 0, fetches.NumRecords())
 	c.mu.Lock()
@@ -117,23 +123,57 @@ func (c *Consumer) Poll(ctx context.Context, most int, wait time.Duration) ([]ev
 	return out, nil
 }
 
-// restart sets partitions whose offset does not exist any more to the start of what is there.
-func (c *Consumer) restart(ctx context.Context, fetches kgo.Fetches) error {
+// restart sets partitions whose offset does not exist any more to the start of what is there, and returns what is gone: else
+// the error by which that was noticed.
+func (c *Consumer) restart(ctx context.Context, fetches kgo.Fetches, noticed error) error {
 	spans, err := c.c.Spans(ctx, c.topic)
 	if err != nil {
-		return err
+		return errors.Join(noticed, err)
+	}
+	committed, err := c.c.Committed(ctx, c.group, c.topic)
+	if err != nil {
+		return errors.Join(noticed, err)
 	}
 	to := map[int32]kgo.EpochOffset{}
+	lost := &event.Lost{}
 	c.mu.Lock()
 	for _, e := range fetches.Errors() {
 		if errors.Is(classify(e.Err), event.ErrRange) {
-			to[e.Partition] = kgo.EpochOffset{Epoch: -1, Offset: spans[event.TopicPartition{Topic: c.topic, Partition: e.Partition}].Start}
+			tp := event.TopicPartition{Topic: c.topic, Partition: e.Partition}
+			from, start := committed[tp], spans[tp].Start
+			if from < start {
+				lost.Gaps = append(lost.Gaps, event.Gap{TopicPartition: tp, From: from, To: start})
+			}
+			to[e.Partition] = kgo.EpochOffset{Epoch: -1, Offset: start}
 			delete(c.held, e.Partition)
 		}
 	}
 	c.mu.Unlock()
 	c.cl.SetOffsets(map[string]map[int32]kgo.EpochOffset{c.topic: to})
-	return nil
+	if len(lost.Gaps) > 0 {
+		return lost
+	}
+	return noticed
+}
+
+// missed returns what is gone of partitions of which the group has never committed anything, or so long ago that the brokers
+// have forgotten it: there it begins at the start of what is left, and nobody notices.
+func (c *Client) missed(ctx context.Context, group, topic string) (*event.Lost, error) {
+	spans, err := c.Spans(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	committed, err := c.Committed(ctx, group, topic)
+	if err != nil {
+		return nil, err
+	}
+	lost := &event.Lost{}
+	for tp, span := range spans {
+		if _, known := committed[tp]; !known && span.Start > 0 {
+			lost.Gaps = append(lost.Gaps, event.Gap{TopicPartition: tp, To: span.Start})
+		}
+	}
+	return lost, nil
 }
 
 // Commit says that these records, and everything before them in their partitions, are done with. Of partitions that were

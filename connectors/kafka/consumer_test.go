@@ -210,10 +210,11 @@ func TestWhatRetentionTookIsSaidOnceAndReadingGoesOn(t *testing.T) {
 	}
 	second := consume(t, c, group, topic)
 	said := 0
+	var lost *event.Lost
 	var got []string
 	eventually(t, "b", func() bool {
 		records, err := second.Poll(testContext(t), 10, 100*time.Millisecond)
-		if errors.Is(err, event.ErrRange) {
+		if errors.As(err, &lost) {
 			said++
 		} else if err != nil {
 			t.Fatal(err)
@@ -223,5 +224,40 @@ func TestWhatRetentionTookIsSaidOnceAndReadingGoesOn(t *testing.T) {
 	})
 	if said != 1 || !slices.Equal(got, []string{"b"}) {
 		t.Fatalf("said %d times, read %q", said, got)
+	}
+	if want := []event.Gap{{TopicPartition: event.TopicPartition{Topic: topic}, From: 1, To: 4}}; !slices.Equal(lost.Gaps, want) {
+		t.Errorf("gone are %v, want %v", lost.Gaps, want)
+	}
+}
+
+// TestWhatWentBeforeTheFirstCommitIsSaid: without a committed offset a group begins at the start of what is left, and asks for
+// nothing that is gone.
+func TestWhatWentBeforeTheFirstCommitIsSaid(t *testing.T) {
+	brokers, broker := testBrokers(t)
+	if broker == nil {
+		t.Skip("needs to cut the topic")
+	}
+	c := open(t, brokers, nil)
+	topic := topic(t, c, 1, nil)
+	w := fence(t, c, unique("id"))
+	commit(t, w, topic, "gone")
+	commit(t, w, topic, "b")
+	if err := broker.cluster.DeleteRecords(topic, 0, 2); err != nil {
+		t.Fatal(err)
+	}
+	group := unique("group")
+	k := consume(t, c, group, topic)
+	var lost *event.Lost
+	if _, err := k.Poll(testContext(t), 10, time.Millisecond); !errors.As(err, &lost) || !errors.Is(err, event.ErrRange) ||
+		!slices.Equal(lost.Gaps, []event.Gap{{TopicPartition: event.TopicPartition{Topic: topic}, To: 2}}) {
+		t.Fatal(err)
+	}
+	if err := k.Commit(testContext(t), take(t, k, 1)); err != nil {
+		t.Fatal(err)
+	}
+	k.Close()
+	again := consume(t, c, group, topic)
+	if _, err := again.Poll(testContext(t), 10, time.Millisecond); err != nil {
+		t.Errorf("said again after a commit: %v", err)
 	}
 }

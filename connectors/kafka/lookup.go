@@ -61,3 +61,24 @@ func (c *Client) Since(ctx context.Context, t time.Time, topics ...string) (map[
 	}
 	return out, nil
 }
+
+// Committed returns how far a group is done with a topic; partitions of which it has committed nothing are missing.
+func (c *Client) Committed(ctx context.Context, group, topic string) (map[event.TopicPartition]int64, error) {
+	offsets, err := c.adm.FetchOffsetsForTopics(ctx, group, topic)
+	if err == nil {
+		err = offsets.Error()
+	}
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the offsets of group %s: %w", group, classify(err))
+	}
+	out := map[event.TopicPartition]int64{}
+	for p, o := range offsets[topic] {
+		if o.At >= 0 {
+			out[event.TopicPartition{Topic: topic, Partition: p}] = o.At
+		}
+	}
+	return out, nil
+}

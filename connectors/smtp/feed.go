@@ -50,6 +50,10 @@ func (r *run) take(p polled) error {
 		r.fresh = append(r.fresh, p.records...)
 		r.next.look = true
 	}
+	if lost := (*event.Lost)(nil); errors.As(p.err, &lost) {
+		r.lost(lost)
+		return nil
+	}
 	switch {
 	case p.err == nil && r.under == nil && len(r.next.entries) == 0:
 		r.brokers.over(r.options.Logger)
@@ -61,6 +65,17 @@ func (r *run) take(p polled) error {
 	}
 	r.brokers.note(fmt.Errorf("reading the mail queue: %w", p.err), r.options.Logger)
 	return nil
+}
+
+// lost says that mails are gone from the queue that nobody was done with: it kept them for too short a time, or nobody sent.
+// Which of them were to go, lejarat report --undelivered tells.
+func (r *run) lost(l *event.Lost) {
+	for _, g := range l.Gaps {
+		r.options.Logger.Error("mails are gone from the queue that may not have been sent: lejarat report --undelivered lists those that were not",
+			"topic", g.Topic, "partition", g.Partition, "from", g.From, "to", g.To)
+		r.sum.Lost += g.To - g.From
+	}
+	r.options.Lost(l)
 }
 
 // accept takes a record in hand.

@@ -3,6 +3,8 @@ package smtp
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -240,6 +242,40 @@ func TestBrokersFailForAWhile(t *testing.T) {
 	if !strings.Contains(b.log.String(), "sending waits") || !strings.Contains(b.log.String(), "sending goes on") {
 		t.Errorf("log: %s", b.log.String())
 	}
+}
+
+// Mails that went from the queue before anybody was done with them are said, and the others go.
+func TestQueueHasLostMails(t *testing.T) {
+	relay := startScripted(t, allFine)
+	b := newBench(t, relay.address())
+	b.queue(sampleMail(1))
+	var told []event.Gap
+	b.options.Lost = func(l *event.Lost) { told = append(told, l.Gaps...) }
+	gap := event.Gap{TopicPartition: event.TopicPartition{Topic: "lejarat.mail-sink", Partition: 3}, From: 17, To: 20}
+	c, err := New(b.options, &cutQueue{member: b.join(), err: fmt.Errorf("reading: %w", &event.Lost{Gaps: []event.Gap{gap}})}, b.broker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := c.Run(t.Context(), true); err != nil || s.Accepted != 1 || s.Lost != 3 {
+		t.Errorf("%v %+v", err, s)
+	}
+	if log := b.log.String(); !slices.Equal(told, []event.Gap{gap}) || strings.Count(log, "partition=3 from=17 to=20") != 1 || strings.Contains(log, "sending waits") {
+		t.Errorf("told %v, log: %s", told, log)
+	}
+}
+
+// cutQueue says an error once.
+type cutQueue struct {
+	*member
+	err error
+}
+
+func (q *cutQueue) Poll(ctx context.Context, max int, wait time.Duration) ([]event.Record, error) {
+	if err := q.err; err != nil {
+		q.err = nil
+		return nil, err
+	}
+	return q.member.Poll(ctx, max, wait)
 }
 
 var errShaky = errors.New("broker not available")

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"lejarat/processor/event"
 )
 
 // What becomes of a mail whose answer was never seen.
@@ -55,6 +57,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Observer is told of every outcome, from the goroutine of Run. It must not block.
 	Observer func(Outcome)
+	// Lost is told of mails that are gone from the queue and may not have been sent, as Observer is.
+	Lost func(*event.Lost)
 }
 
 // Document is a document type that letters can be about.
@@ -130,6 +134,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Observer == nil {
 		o.Observer = func(Outcome) {}
+	}
+	if o.Lost == nil {
+		o.Lost = func(*event.Lost) {}
 	}
 	return o
 }

@@ -137,6 +137,8 @@ type Summary struct {
 	Skipped     int64 // already settled before
 	Undecodable int64 // among them those counted as Rejected because their id was readable
 	Retries     int64
+	// Lost are offsets of the queue that were deleted before the group was done with them; a few of them are not mails.
+	Lost int64
 	// Left is what is still queued when the run ends, as far as the queue could tell.
 	Left int64
 }

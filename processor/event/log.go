@@ -3,6 +3,8 @@ package event
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -62,6 +64,28 @@ type Assignment struct {
 
 // Member is a membership in a consumer group; Close ends it, after Revoked has been called for everything.
 type Member interface{ Close() }
+
+// Lost is an ErrRange that knows what is gone: records that were deleted before anybody was done with them.
+type Lost struct{ Gaps []Gap }
+
+// Gap is offsets from From up to and without To.
+type Gap struct {
+	TopicPartition
+	From, To int64
+}
+
+// Error names the partitions and offsets.
+func (l *Lost) Error() string {
+	var b strings.Builder
+	b.WriteString(ErrRange.Error())
+	for _, g := range l.Gaps {
+		fmt.Fprintf(&b, ": of %s/%d the offsets %d to %d are gone", g.Topic, g.Partition, g.From, g.To-1)
+	}
+	return b.String()
+}
+
+// Unwrap makes it an ErrRange.
+func (l *Lost) Unwrap() error { return ErrRange }
 
 // The classes of error that a Log returns, each wrapped with its context. Anything else is worth a retry after a pause.
 var (
