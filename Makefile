@@ -9,7 +9,7 @@ PEOPLE ?= 5000
 DAYS ?= 365
 FUZZTIME ?= 30s
 
-.PHONY: help build run test check bench sim integration chaos stack stack-stop fuzz
+.PHONY: help build run test check bench bench-mail sim integration chaos stack stack-stop fuzz
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -26,7 +26,7 @@ test: ## all tests that need nothing but Go
 check: ## format, vet, staticcheck, race detector, tidy modules, clean tree
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	go vet ./...
-	go vet -tags integration ./deploy/...
+	go vet -tags integration ./deploy/... ./connectors/smtp
 	go tool staticcheck ./...
 	go mod tidy -diff
 	LEJARAT_ORACLE_SEEDS=1 LEJARAT_ORACLE_PEOPLE=1000 LEJARAT_ORACLE_DAYS=40 go test -race -short -timeout 15m ./...
@@ -34,6 +34,9 @@ check: ## format, vet, staticcheck, race detector, tidy modules, clean tree
 
 bench: ## micro-benchmarks and the whole pipeline on the embedded broker
 	go test -run '^$$' -bench . -benchmem ./...
+
+bench-mail: ## the mail connector against Postfix's smtp-source and go-mail, on loopback and with 10 ms between (needs Postfix's smtp-sink)
+	go test -tags integration -count=1 -timeout 15m -v -run TestMailThroughput ./connectors/smtp
 
 sim: ## simulated faults in small and large worlds over the model of Kafka and on the embedded broker, then the oracle's comparison (SEED=7 N=3 PEOPLE=5000 DAYS=365)
 	LEJARAT_SIM_SEED=$(SEED) LEJARAT_SIM_SEEDS=$(N) go test -count=1 -timeout 12h -v -run 'Test(Model|Simulation)$$' ./processor
