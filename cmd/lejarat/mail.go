@@ -42,7 +42,7 @@ func mailCommand(o *options) *cobra.Command {
 			return err
 		},
 	}
-	c.AddCommand(bouncesCommand(o))
+	c.AddCommand(bouncesCommand(o), reconcileCommand(o))
 	c.AddCommand(previewCommand(o))
 	clk.add(c)
 	c.Flags().BoolVar(&once, "once", false, "send what is queued, end")

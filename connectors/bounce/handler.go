@@ -169,7 +169,11 @@ func (h *Handler) suppress(ctx context.Context, m *event.Mail, at string) error 
 	if m.AddressHash == "" || h.fates.addresses[m.RegistrationRef] == m.AddressHash {
 		return nil
 	}
+	return h.o.Topics.Produce(ctx, []event.Record{suppression(h.fates.suppressions, m, at)})
+}
+
+// suppression stops mails to the address of a mail.
+func suppression(topic string, m *event.Mail, at string) event.Record {
 	key := event.SuppressionKey(m.RegistrationRef, event.SuppressAddress)
-	return h.o.Topics.Produce(ctx, []event.Record{event.Message(h.fates.suppressions, key, key+"@"+at, "suppression", at,
-		event.Suppression{Since: at, AddressHash: &m.AddressHash})})
+	return event.Message(topic, key, key+"@"+at, "suppression", at, event.Suppression{Since: at, AddressHash: &m.AddressHash})
 }
