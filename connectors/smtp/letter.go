@@ -18,24 +18,14 @@ type Letter struct {
 	Service  string
 	Heading  string
 	Today    bool // the day of expiry
-	Greeting Personal
+	Greeting string
 	Facts    []Fact
 	Body     []Block
 	Footer   []Block
-	personal bool // more than greeting and facts is made of personal data
 }
 
 // Fact is one line of the box at the top of a letter.
-type Fact struct {
-	Label string
-	Value Personal
-}
-
-// Personal is a text that may be about the person. A layout can print it, and nothing else: what a layout looks like does
-// not depend on who gets the letter.
-type Personal struct{ text string }
-
-func (p Personal) String() string { return p.text }
+type Fact struct{ Label, Value string }
 
 // Block is one of a title, a paragraph and a list.
 type Block struct {
@@ -44,50 +34,26 @@ type Block struct {
 	Items []string
 }
 
-// Words is what the wording templates see. Dates and periods are already words of the letter's language.
+// Words is what the wording templates see. Dates and periods are already words of the letter's language. Name and
+// NumberMasked are placeholders that a mail fills in later: they can be printed, and asked for being there.
 type Words struct {
-	Lang      string
-	Type      string // the document type's id; empty in an announcement, as all up to Today
-	TypeName  string // its display name
-	Expires   string // "2026. augusztus 31., hétfő"
-	OnDate    string // "2026. augusztus 31-én"
-	OnDay     string // "2026. augusztus 31-én, hétfőn"
-	When      string // "6 hónap múlva", "12 nap múlva", "holnap", "ma"
-	Today     bool
-	Date      string // of the letter: "2026. február 28."
-	Service   string // the service's name
-	From      string // the sender's address
-	Website   string // may be empty
-	Reply     bool   // answers are read
-	Documents []Listed
-	texts     map[string]string
-	person    *person
-}
-
-// person is what a letter says about its receiver alone.
-type person struct {
-	name, number string
-	read         bool // somebody asked
-}
-
-func personOf(m event.Mail) *person {
-	p := &person{name: plain(m.To.Name)}
-	if m.Document != nil {
-		p.number = plain(m.Document.NumberMasked)
-	}
-	return p
-}
-
-// Name is the person's; it may be empty.
-func (w Words) Name() string {
-	w.person.read = true
-	return w.person.name
-}
-
-// NumberMasked is the document's; it may be empty.
-func (w Words) NumberMasked() string {
-	w.person.read = true
-	return w.person.number
+	Lang         string
+	Name         string // of the person; may be empty
+	Type         string // the document type's id; empty in an announcement, as all up to Today
+	TypeName     string // its display name
+	NumberMasked string // may be empty
+	Expires      string // "2026. augusztus 31., hétfő"
+	OnDate       string // "2026. augusztus 31-én"
+	OnDay        string // "2026. augusztus 31-én, hétfőn"
+	When         string // "6 hónap múlva", "12 nap múlva", "holnap", "ma"
+	Today        bool
+	Date         string // of the letter: "2026. február 28."
+	Service      string // the service's name
+	From         string // the sender's address
+	Website      string // may be empty
+	Reply        bool   // answers are read
+	Documents    []Listed
+	texts        map[string]string
 }
 
 // Listed is a document type in the announcement.
@@ -104,64 +70,34 @@ var (
 	errPast     = errors.New("the document has expired before the notice")
 )
 
-// letter words the record.
+// letter words the record, with holes for the person.
 func (t *Templates) letter(m event.Mail) (Letter, error) {
 	w, err := t.words(m)
 	if err != nil {
 		return Letter{}, err
 	}
-	return t.write(w, m.Kind)
-}
-
-// write writes a letter.
-func (t *Templates) write(w Words, kind string) (Letter, error) {
+	set := t.wording[w.Lang][m.Kind]
 	l := Letter{Lang: w.Lang, Today: w.Today, Service: w.Service}
-	b := t.blocks(w, kind)
-	l.Subject, l.Heading = b.line("subject"), b.line("heading")
-	l.Body, l.Footer = blocks(b.block("body")), blocks(b.block("footer"))
-	l.personal = w.person.read
-	err := t.address(&l, w, kind)
-	if n := utf8.RuneCountInString(l.Subject); n == 0 || n > maxSubjectRune {
-		b.faults = append(b.faults, fmt.Errorf("%s/%s: the subject must have 1 to %d characters", w.Lang, kinds[kind], maxSubjectRune))
+	var faults []error
+	block := func(name string) string {
+		text, err := runBlock(set, w.Lang+"/"+kinds[m.Kind], name, w)
+		faults = append(faults, err)
+		return text
 	}
-	return l, errors.Join(append(b.faults, err)...)
-}
-
-// address writes what of a letter may be personal.
-func (t *Templates) address(l *Letter, w Words, kind string) error {
-	b := t.blocks(w, kind)
-	l.Greeting.text = b.line("greeting")
-	for fact := range strings.Lines(b.block("facts")) {
+	line := func(name string) string { return strings.Join(strings.Fields(block(name)), " ") }
+	l.Subject, l.Heading, l.Greeting = line("subject"), line("heading"), line("greeting")
+	for fact := range strings.Lines(block("facts")) {
 		label, value, found := strings.Cut(strings.TrimSpace(fact), ": ")
 		if found {
-			l.Facts = append(l.Facts, Fact{Label: label, Value: Personal{value}})
+			l.Facts = append(l.Facts, Fact{Label: label, Value: value})
 		}
 	}
-	return errors.Join(b.faults...)
-}
-
-// wording executes the blocks of one letter.
-type wording struct {
-	words  Words
-	set    *template.Template
-	file   string
-	faults []error
-}
-
-func (t *Templates) blocks(w Words, kind string) *wording {
-	return &wording{words: w, set: t.wording[w.Lang][kind], file: w.Lang + "/" + kinds[kind]}
-}
-
-func (b *wording) block(name string) string {
-	text, err := runBlock(b.set, b.file, name, b.words)
-	if err != nil {
-		b.faults = append(b.faults, err)
+	l.Body, l.Footer = blocks(block("body")), blocks(block("footer"))
+	if n := utf8.RuneCountInString(l.Subject); n == 0 || n > maxSubjectRune {
+		faults = append(faults, fmt.Errorf("%s/%s: the subject must have 1 to %d characters", w.Lang, kinds[m.Kind], maxSubjectRune))
 	}
-	return text
+	return l, errors.Join(faults...)
 }
-
-// line is a block as one line.
-func (b *wording) line(name string) string { return strings.Join(strings.Fields(b.block(name)), " ") }
 
 func runBlock(set *template.Template, file, name string, w Words) (string, error) {
 	if set.Lookup(name) == nil {
@@ -186,8 +122,15 @@ func (t *Templates) words(m event.Mail) (Words, error) {
 		return Words{}, errDate
 	}
 	w := Words{
-		Lang: lang, person: personOf(m), Date: shortDate(lang, run), From: t.sender.from.Address,
+		Lang: lang, Date: shortDate(lang, run), From: t.sender.from.Address,
 		Website: t.options.Website, Reply: t.sender.replyTo != nil, texts: t.options.Texts[lang],
+	}
+	who := personOf(m)
+	if who.name != "" {
+		w.Name = nameHole
+	}
+	if who.number != "" {
+		w.NumberMasked = numberHole
 	}
 	w.Service = first(w.Text("service"), t.sender.from.Name, t.sender.from.Address)
 	if m.Kind == event.KindAnnouncement {
@@ -292,25 +235,20 @@ func (t *Templates) lay(l Letter) (text, html string, err error) {
 var daySuffix = regexp.MustCompile(`(\d)-(\p{L})`)
 
 // whole keeps "28-án" on one line, which a browser would break at the hyphen.
-func whole(text any) (string, error) {
-	s := fmt.Sprint(text)
-	if strings.ContainsFunc(s, isMark) {
-		return "", errHole
+func whole(text string) string {
+	if !strings.Contains(text, "-") {
+		return text
 	}
-	if !strings.Contains(s, "-") {
-		return s, nil
-	}
-	return daySuffix.ReplaceAllString(s, "$1\u2011$2"), nil
+	return daySuffix.ReplaceAllString(text, "$1\u2011$2")
 }
 
-// wrap breaks text into lines of at most 72 characters, each after the first behind indent. One with holes is left to
-// be broken when they are filled.
-func wrap(indent string, text any) string {
-	s := fmt.Sprint(text)
-	if strings.ContainsFunc(s, isMark) {
-		return string(wrapBegins) + indent + string(wrapText) + s + string(wrapEnds)
+// wrap breaks text into lines of at most 72 characters, each after the first behind indent. One with holes is broken
+// when they are filled.
+func wrap(indent, text string) string {
+	if hasMark(text) {
+		return wrapBegins + indent + wrapText + text + wrapEnds
 	}
-	return wrapped(indent, s)
+	return wrapped(indent, text)
 }
 
 func wrapped(indent, text string) string {

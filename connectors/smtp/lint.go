@@ -69,16 +69,11 @@ type reporter func(rule, format string, args ...any)
 
 func (c *composer) lintSample(s sample, report reporter) {
 	t := c.letters.templates
-	l, err := t.letter(s.mail)
+	_, text, page, err := t.Render(s.mail)
 	if err != nil {
 		for line := range strings.Lines(err.Error()) {
 			report(ruleTemplate, "%s", strings.TrimSpace(line))
 		}
-		return
-	}
-	text, page, err := t.lay(l)
-	if err != nil {
-		report(ruleTemplate, "%v", err)
 		return
 	}
 	lintParts(text, page, report)
@@ -150,14 +145,15 @@ func (t *Templates) lintFacts(m event.Mail, text, page string, report reporter) 
 	if err != nil || m.Document == nil {
 		return
 	}
+	who := personOf(m)
 	text, page = flat(text), flat(visible(page))
 	renew := ""
 	if set := t.wording[w.Lang][m.Kind]; set.Lookup("renew") != nil {
 		renew, _ = runBlock(set, "", "renew", w)
 	}
-	facts := []struct{ what, value string }{{"the document's type", w.TypeName}, {"the masked number", w.person.number}}
+	facts := []struct{ what, value string }{{"the document's type", w.TypeName}, {"the masked number", who.number}}
 	for _, b := range blocks(renew) {
-		facts = append(facts, struct{ what, value string }{"where to renew", b.Text + strings.Join(b.Items, "")})
+		facts = append(facts, struct{ what, value string }{"where to renew", who.into(b.Text + strings.Join(b.Items, ""))})
 	}
 	for _, f := range facts {
 		switch value := flat(f.value); {
@@ -186,15 +182,11 @@ func (c *composer) sampleMessage(m event.Mail) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := c.letters.templates.letter(m)
+	p, err := c.letters.templates.pattern(m)
 	if err != nil {
 		return nil, err
 	}
-	r, err := c.letters.templates.render(l)
-	if err != nil {
-		return nil, err
-	}
-	return c.message(m, r, to, emitted)
+	return c.message(m, p.fill(personOf(m)), to, emitted)
 }
 
 func lintMessage(msg []byte, report reporter) {

@@ -55,7 +55,7 @@ func TestLint(t *testing.T) {
 		"the same in the text":      {"layout.txt", "{{.Service}} => {{.Service}} GDPR", "difference: only the text says GDPR"},
 		"no date":                   {"hu/expiry.tmpl", `{{define "subject"}}Lejár{{end}}{{define "heading"}}x{{end}}{{define "facts"}}{{end}}{{define "body"}}Hamarosan.{{end}}`, "fact: text and HTML must both say when"},
 		"too large":                 {"layout.html", "<h1 => " + strings.Repeat("<span></span>", 8000) + "<h1", "size: the mail has more than 100 kB"},
-		"a value in a style":        {"layout.html", `<h1 class => <p style="color:{{.Greeting}}">a</p><h1 class`, "injection: layout.html: a value stands where it cannot be made safe"},
+		"a value in a style":        {"layout.html", `<h1 class => <p style="color:{{.Heading}}">a</p><h1 class`, "injection: layout.html: a value stands where it cannot be made safe"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := sampleOptions()

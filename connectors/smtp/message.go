@@ -20,14 +20,18 @@ func appendField(b []byte, name, value string) []byte {
 	return append(b, "\r\n"...)
 }
 
+var quoter = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
 // appendMailbox writes a field that is one mailbox; the display name may be empty.
 func appendMailbox(b []byte, name, display, address string) []byte {
 	if display == "" {
 		return appendField(b, name, "<"+address+">")
 	}
-	words := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(display) + `"`
-	if len(words) > 60 || !printable(display) || strings.Contains(display, "=?") {
+	var words string
+	if len(display) > 60 || !printable(display) || strings.Contains(display, "=?") {
 		words = encodeWords(display, len(name)+2)
+	} else {
+		words = `"` + quoter.Replace(display) + `"`
 	}
 	line := name + ": " + words
 	fold := " "

@@ -2,19 +2,29 @@ package smtp
 
 import (
 	"errors"
-	"slices"
+	"fmt"
 	"strings"
 	"sync"
 
 	"lejarat/processor/event"
 )
 
-// Letters of a day differ in little but the person: rendering one takes half a millisecond, filling a name and a number
-// into one that was rendered before a fiftieth of it. What is kept is laid out and encoded once for all mails that say the
-// same about the same kind of document on the same dates, with holes where greeting and facts stand.
-//
-// It is kept only where nothing but greeting and facts was made of personal data, which is seen while the wording is
-// executed (person.read), and where filling it gives the letter that rendering gives. Everything else is rendered anew.
+// A letter is written with holes where the person's name and the document's number go, laid out, encoded, and kept for all
+// mails that say the same on the same dates. A mail fills the holes: a fiftieth of the work. Templates never see a person,
+// so no letter can depend on who gets it but in these places, and nothing in a name can be taken for wording or markup.
+
+// The holes, and the signs of a text that is broken into lines when it is filled: private characters of Unicode, of which
+// plain lets none through from a record.
+const (
+	nameHole   = "\uf8f0"
+	numberHole = "\uf8f1"
+	wrapBegins = "\uf8f2" // then the indent, wrapText, the text, wrapEnds
+	wrapText   = "\uf8f3"
+	wrapEnds   = "\uf8f4"
+	marks      = nameHole + numberHole + wrapBegins + wrapText + wrapEnds
+)
+
+func hasMark(s string) bool { return strings.ContainsAny(s, marks) }
 
 // rendered is a letter ready for a message.
 type rendered struct {
@@ -25,27 +35,27 @@ type rendered struct {
 
 func (r rendered) size() int { return len(r.text) + len(r.html) }
 
-// letters render letters, and keep patterns of them. They may be used by several goroutines.
+// letters render letters, and keep their patterns. They may be used by several goroutines.
 type letters struct {
 	templates *Templates
 	mu        sync.Mutex
 	known     map[saying]*pattern
 }
 
-// maxPatterns bounds what is kept: some 15 kB each. A day has a few dozen.
+// maxPatterns bounds what is kept: some 12 kB each. A day has a few dozen.
 const maxPatterns = 500
 
-// saying is all of a record that a letter is made of, but the person's name and number.
+// saying is all of a record that a letter's pattern is made of.
 type saying struct {
 	kind, language, documentType, threshold, due, runDate, expires string
-	daysLeft                                                       int
+	daysLeft                                                       int // -1: not said
 	named, numbered                                                bool
 }
 
-func sayingOf(m event.Mail) saying {
-	s := saying{kind: m.Kind, language: m.Language, runDate: m.RunDate, daysLeft: -1, named: m.To.Name != ""}
+func sayingOf(m event.Mail, p person) saying {
+	s := saying{kind: m.Kind, language: m.Language, runDate: m.RunDate, daysLeft: -1, named: p.name != "", numbered: p.number != ""}
 	if m.Document != nil {
-		s.documentType, s.expires, s.numbered = m.Document.Type, m.Document.Expires, m.Document.NumberMasked != ""
+		s.documentType, s.expires = m.Document.Type, m.Document.Expires
 	}
 	if m.Threshold != nil {
 		s.threshold = *m.Threshold
@@ -59,16 +69,25 @@ func sayingOf(m event.Mail) saying {
 	return s
 }
 
-// pattern is a letter without its person.
-type pattern struct {
-	words      Words
-	subject    string
-	labels     []string // of the facts
-	text, html []chunk
-	anew       bool // it cannot be kept
+// person is what a letter says about its receiver alone.
+type person struct{ name, number string }
+
+func personOf(m event.Mail) person {
+	p := person{name: plain(m.To.Name)}
+	if m.Document != nil {
+		p.number = plain(m.Document.NumberMasked)
+	}
+	return p
 }
 
-// chunk is a part of a layout: whole lines that are encoded already, or one with holes.
+// pattern is a letter without its person.
+type pattern struct {
+	lang       string
+	subject    string // encoded, unless it has holes
+	text, html []chunk
+}
+
+// chunk is a part of a layout: whole lines that are encoded already, or a line with holes.
 type chunk struct {
 	encoded []byte
 	line    string
@@ -80,122 +99,66 @@ func newLetters(t *Templates) *letters {
 
 // letter renders the letter of a record.
 func (ls *letters) letter(m event.Mail) (rendered, error) {
-	key := sayingOf(m)
+	who := personOf(m)
+	key := sayingOf(m, who)
 	ls.mu.Lock()
 	p := ls.known[key]
 	ls.mu.Unlock()
-	if p != nil && !p.anew {
-		if r, ok := ls.fill(p, m); ok {
-			return r, nil
+	if p == nil {
+		var err error
+		if p, err = ls.templates.pattern(m); err != nil {
+			return rendered{}, err
 		}
+		ls.mu.Lock()
+		if len(ls.known) >= maxPatterns {
+			clear(ls.known)
+		}
+		ls.known[key] = p
+		ls.mu.Unlock()
 	}
-	w, err := ls.templates.words(m)
-	if err != nil {
-		return rendered{}, err
-	}
-	l, err := ls.templates.write(w, m.Kind)
-	if err != nil {
-		return rendered{}, err
-	}
-	r, err := ls.templates.render(l)
-	if err != nil || p != nil {
-		return r, err
-	}
-	p = ls.templates.pattern(w, l, r)
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	if len(ls.known) >= maxPatterns {
-		clear(ls.known)
-	}
-	ls.known[key] = p
-	return r, nil
+	return p.fill(who), nil
 }
 
-// render lays a letter out and encodes it.
-func (t *Templates) render(l Letter) (rendered, error) {
+// pattern writes and lays out the letter of a record.
+func (t *Templates) pattern(m event.Mail) (*pattern, error) {
+	l, err := t.letter(m)
+	if err != nil {
+		return nil, err
+	}
 	text, html, err := t.lay(l)
+	if err == nil {
+		err = placed(html)
+	}
 	if err != nil {
-		return rendered{}, err
+		return nil, err
 	}
-	return rendered{lang: l.Lang, subject: encodeSubject(l.Subject), text: encode(text), html: encode(html)}, nil
+	p := &pattern{lang: l.Lang, subject: l.Subject, text: cut(text), html: cut(html)}
+	if !hasMark(p.subject) {
+		p.subject = encodeSubject(p.subject)
+	}
+	return p, nil
 }
 
-func encode(text string) []byte {
-	e := newEncoder()
-	e.encode(text)
-	return e.encoded()
-}
-
-// pattern makes the pattern of a letter that was rendered.
-func (t *Templates) pattern(w Words, l Letter, r rendered) *pattern {
-	if l.personal || len(l.Facts) > maxHoles-1 || hasMark(l) {
-		return &pattern{anew: true}
-	}
-	p := &pattern{words: w, subject: r.subject}
-	p.words.person = nil
-	holed := l
-	holed.Greeting, holed.Facts = hole(0), slices.Clone(l.Facts)
-	values := []string{l.Greeting.text}
-	for i, f := range l.Facts {
-		holed.Facts[i].Value = hole(i + 1)
-		p.labels, values = append(p.labels, f.Label), append(values, f.Value.text)
-	}
-	text, html, err := t.lay(holed)
-	if err != nil {
-		return &pattern{anew: true}
-	}
-	p.text, p.html = cut(text), cut(html)
-	if string(fillText(p.text, values)) != string(r.text) || string(fillHTML(p.html, values)) != string(r.html) {
-		return &pattern{anew: true}
-	}
-	return p
-}
-
-// fill fills in a person. It does not where the facts are others than the pattern's.
-func (ls *letters) fill(p *pattern, m event.Mail) (rendered, bool) {
-	w := p.words
-	w.person = personOf(m)
-	var l Letter
-	if err := ls.templates.address(&l, w, m.Kind); err != nil || len(l.Facts) != len(p.labels) {
-		return rendered{}, false
-	}
-	values := []string{l.Greeting.text}
-	for i, f := range l.Facts {
-		if f.Label != p.labels[i] {
-			return rendered{}, false
+// placed makes sure that what is about the person stands where only text is, in which it is escaped.
+func placed(page string) error {
+	for at := strings.IndexAny(page, marks); at >= 0; {
+		before := strings.ToLower(page[:at])
+		if strings.LastIndexByte(before, '<') > strings.LastIndexByte(before, '>') ||
+			strings.LastIndex(before, "<style") > strings.LastIndex(before, "</style") ||
+			strings.LastIndex(before, "<script") > strings.LastIndex(before, "</script") {
+			return fmt.Errorf("%s: what is about the person may stand in text only, not in a tag, style or script", layoutHTML)
 		}
-		values = append(values, f.Value.text)
+		next := strings.IndexAny(page[at+len(nameHole):], marks)
+		if next < 0 {
+			return nil
+		}
+		at += len(nameHole) + next
 	}
-	return rendered{lang: w.Lang, subject: p.subject, text: fillText(p.text, values), html: fillHTML(p.html, values)}, true
+	return nil
 }
 
-// Marks in a layout with holes: private characters of Unicode, of which plain lets none through from a record.
-const (
-	firstHole  = '\uf000'
-	maxHoles   = 64
-	wrapBegins = '\uf8fd' // a text that wrap must break when it is filled: indent, wrapText, text, wrapEnds
-	wrapText   = '\uf8fe'
-	wrapEnds   = '\uf8ff'
-)
-
-func hole(i int) Personal { return Personal{string(rune(firstHole + i))} }
-
-func isMark(r rune) bool { return r >= firstHole && r <= wrapEnds }
-
-// errHole: a text with a hole cannot be worked on before it is filled.
-var errHole = errors.New("a personal text")
-
-// hasMark reports whether the wording itself uses characters that are marks here.
-func hasMark(l Letter) bool {
-	found := strings.ContainsFunc(l.Service+l.Subject+l.Heading+l.Greeting.text, isMark)
-	for _, f := range l.Facts {
-		found = found || strings.ContainsFunc(f.Label+f.Value.text, isMark)
-	}
-	for _, b := range slices.Concat(l.Body, l.Footer) {
-		found = found || strings.ContainsFunc(b.Title+b.Text+strings.Join(b.Items, ""), isMark)
-	}
-	return found
-}
+// errMarks: a template or text of the operator uses characters that have a meaning here.
+var errMarks = errors.New("uses one of the private characters U+F8F0 to U+F8F4, which are taken; use others")
 
 // cut parts a layout into what is encoded once and the lines with holes.
 func cut(layout string) (chunks []chunk) {
@@ -207,7 +170,7 @@ func cut(layout string) (chunks []chunk) {
 		fixed = newEncoder()
 	}
 	for line := range strings.Lines(layout) {
-		if strings.ContainsFunc(line, isMark) {
+		if hasMark(line) {
 			flush()
 			chunks = append(chunks, chunk{line: line})
 			continue
@@ -218,35 +181,21 @@ func cut(layout string) (chunks []chunk) {
 	return chunks
 }
 
-func fillText(chunks []chunk, values []string) []byte {
-	return fillChunks(chunks, func(line string) string {
-		var b strings.Builder
-		for {
-			before, rest, found := strings.Cut(line, string(wrapBegins))
-			b.WriteString(fillHoles(before, values))
-			if !found {
-				return b.String()
-			}
-			indent, rest, _ := strings.Cut(rest, string(wrapText))
-			text, after, _ := strings.Cut(rest, string(wrapEnds))
-			b.WriteString(wrapped(indent, fillHoles(text, values)))
-			line = after
-		}
-	})
-}
-
-// htmlEscaper does what html/template does in text and in quoted attributes.
+// htmlEscaper does what html/template does to text.
 var htmlEscaper = strings.NewReplacer("\x00", "\uFFFD", `"`, "&#34;", "&", "&amp;", "'", "&#39;", "+", "&#43;", "<", "&lt;", ">", "&gt;")
 
-func fillHTML(chunks []chunk, values []string) []byte {
-	escaped := make([]string, len(values))
-	for i, v := range values {
-		escaped[i] = htmlEscaper.Replace(v)
+// fill makes a letter to a person.
+func (p *pattern) fill(who person) rendered {
+	r := rendered{lang: p.lang, subject: p.subject}
+	if hasMark(r.subject) {
+		r.subject = encodeSubject(who.into(r.subject))
 	}
-	return fillChunks(chunks, func(line string) string { return fillHoles(line, escaped) })
+	r.text = fillChunks(p.text, who)
+	r.html = fillChunks(p.html, person{htmlEscaper.Replace(who.name), htmlEscaper.Replace(who.number)})
+	return r
 }
 
-func fillChunks(chunks []chunk, fill func(string) string) []byte {
+func fillChunks(chunks []chunk, who person) []byte {
 	e := newEncoder()
 	size := 0
 	for _, c := range chunks {
@@ -257,24 +206,20 @@ func fillChunks(chunks []chunk, fill func(string) string) []byte {
 		if c.encoded != nil {
 			e.Write(c.encoded)
 		} else {
-			e.encode(fill(c.line))
+			e.encode(who.into(c.line))
 		}
 	}
 	return e.encoded()
 }
 
-// fillHoles puts values in the place of holes.
-func fillHoles(s string, values []string) string {
-	if !strings.ContainsFunc(s, isMark) {
-		return s
+// into fills the person into a line, and breaks what is to be broken.
+func (w person) into(line string) string {
+	line = strings.ReplaceAll(strings.ReplaceAll(line, nameHole, w.name), numberHole, w.number)
+	before, rest, found := strings.Cut(line, wrapBegins)
+	if !found {
+		return line
 	}
-	var b strings.Builder
-	for _, r := range s {
-		if i := int(r - firstHole); i >= 0 && i < len(values) {
-			b.WriteString(values[i])
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
+	indent, rest, _ := strings.Cut(rest, wrapText)
+	text, after, _ := strings.Cut(rest, wrapEnds)
+	return before + wrapped(indent, text) + w.into(after)
 }

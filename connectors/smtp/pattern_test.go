@@ -1,8 +1,6 @@
 package smtp
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,35 +12,53 @@ var people = []struct{ name, number string }{
 	{"Kovács Anna", "*****028"}, {"x", "*"}, {"", ""}, {"Kovács Anna", ""}, {"", "*****028"}, {"<b>O'Brien</b> & \"Tsai\" + 1", "<&>"},
 	{"# Anna", "# 1"}, {"- Anna: x", "a: b: c"}, {"{{.From}}", "{{.}}"}, {". Anna", ".1"}, {"28-án", "28-a"}, {"A=20B", "=3D"},
 	{strings.Repeat("Árvíztűrő Tükörfúrógép ", 5), strings.Repeat("*", 120)}, {strings.Repeat("Á", 120), "**** **28"},
-	{"a\r\n.\r\nMAIL FROM:<x>", "1\r\n\r\n2"}, {"\uf000\uf8fdx\uf8ff", "\uf001\uf8fe"}, {" Anna ", "*****028 "},
+	{"a\r\n.\r\nMAIL FROM:<x>", "1\r\n\r\n2"}, {"\uf8f0\uf8f2x\uf8f4", "\uf8f1\uf8f3"}, {" Anna ", "*****028 "},
 }
 
-// A letter from a pattern is the letter that rendering gives, whoever gets it, and the other way round: a pattern made for
-// anybody serves everybody.
-func TestPatternsGiveWhatRenderingGives(t *testing.T) {
-	o := sampleOptions()
-	templates := mustTemplates(t, o)
+// A letter has its person where the pattern has holes, and is otherwise the same for everybody.
+func TestPatternsFillInThePerson(t *testing.T) {
+	templates := mustTemplates(t, sampleOptions())
 	for _, sample := range templates.samples() {
-		for _, first := range []int{0, 5, len(people) - 1} {
-			ls := newLetters(templates)
-			for i := range people {
-				m := withPerson(sample.mail, (first+i)%len(people))
-				got, err := ls.letter(m)
-				if err != nil {
-					t.Fatal(err)
-				}
-				comparePatterns(t, templates, m, got)
+		ls := newLetters(templates)
+		for i := range people {
+			m := withPerson(sample.mail, i)
+			r, err := ls.letter(m)
+			if err != nil {
+				t.Fatal(err)
 			}
-			if first == 0 && len(ls.known) > 4 {
-				t.Errorf("%d patterns for one letter", len(ls.known))
+			who := personOf(m)
+			text, page := unquoted(r.text), unquoted(r.html)
+			if hasMark(text + page) {
+				t.Fatalf("%s, %q: holes are left", sample.name, m.To.Name)
 			}
-			for key, p := range ls.known {
-				if p.anew {
-					t.Errorf("%+v: no pattern was kept", key)
+			if who.name != "" && (!strings.Contains(flat(text), flat("Tisztelt "+who.name+"!")) && !strings.Contains(flat(text), flat("Dear "+who.name)) || !strings.Contains(page, htmlEscaper.Replace(who.name))) {
+				t.Errorf("%s: %q is not greeted:\n%s", sample.name, who.name, text)
+			}
+			if who.number != "" && (!strings.Contains(flat(text), flat(who.number)) || !strings.Contains(page, htmlEscaper.Replace(who.number))) {
+				t.Errorf("%s: no number %q:\n%s", sample.name, who.number, text)
+			}
+			for line := range strings.Lines(text) {
+				if len([]rune(line)) > 73 && strings.Contains(strings.TrimSpace(line), " ") && !strings.Contains(line, strings.Repeat("*", 70)) && !strings.Contains(line, strings.Repeat("Á", 70)) {
+					t.Errorf("%s, %q: long line %q", sample.name, who.name, line)
 				}
+			}
+			if strings.Contains(page, "<b>") || strings.Count(page, "<h2") != strings.Count(unquoted(mustLetter(t, templates, sample.mail).html), "<h2") {
+				t.Errorf("%s: %q has become markup or wording", sample.name, who.name)
 			}
 		}
+		if n := len(ls.known); n > 4 {
+			t.Errorf("%s: %d patterns", sample.name, n)
+		}
 	}
+}
+
+func mustLetter(t *testing.T, templates *Templates, m event.Mail) rendered {
+	t.Helper()
+	r, err := newLetters(templates).letter(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 func withPerson(m event.Mail, i int) event.Mail {
@@ -55,64 +71,40 @@ func withPerson(m event.Mail, i int) event.Mail {
 	return m
 }
 
-func comparePatterns(t *testing.T, templates *Templates, m event.Mail, got rendered) {
-	t.Helper()
-	l, err := templates.letter(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := templates.render(l)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got.subject != want.subject || got.lang != want.lang || string(got.text) != string(want.text) || string(got.html) != string(want.html) {
-		t.Errorf("%s %q: filled in\n%s%s\nrendered\n%s%s", m.Kind, m.To.Name, got.text, got.html, want.text, want.html)
-	}
-}
-
-// Templates in which the name decides about more than its own place are rendered anew for everybody.
-func TestWhatANameDecides(t *testing.T) {
-	for name, c := range map[string]struct {
-		file, text string
-		kept       bool
-	}{
-		"the name in the subject":      {"hu/expiry.tmpl", `{{define "subject"}}{{.Name}}: lejár{{end}}{{define "heading"}}x{{end}}{{define "facts"}}{{end}}{{define "body"}}x{{end}}`, false},
-		"asked for in the body":        {"hu/expiry.tmpl", `{{define "subject"}}Lejár{{end}}{{define "heading"}}x{{end}}{{define "facts"}}{{end}}{{define "body"}}{{if eq .Name "x"}}x{{else}}y{{end}}{{end}}`, false},
-		"the greeting chosen by it":    {"hu/common.tmpl", `{{define "greeting"}}{{if eq .Name "x"}}Szia!{{else}}Tisztelt {{.Name}}!{{end}}{{end}}{{define "genuine"}}{{end}}{{define "switch_off"}}{{end}}{{define "footer"}}{{end}}`, true},
-		"facts chosen by it":           {"hu/expiry.tmpl", `{{define "subject"}}Lejár{{end}}{{define "heading"}}x{{end}}{{define "facts"}}{{if eq .Name "x"}}A: x{{else}}B: x` + "\n" + `C: {{.Name}}{{end}}{{end}}{{define "body"}}y{{end}}`, true},
-		"a layout that cuts it":        {"layout.txt", `{{printf "%.5s" .Greeting}} {{.Subject}}`, false},
-		"a layout in which it is code": {"layout.html", `<html lang="{{.Lang}}"><p title={{.Greeting}}>{{.Subject}}</p></html>`, false},
-		"a layout that quotes it":      {"layout.html", `<html lang="{{.Lang}}"><p title="{{.Greeting}}">{{.Subject}}</p></html>`, true},
-		"the characters of the marks":  {"layout.txt", "\uf000 {{.Greeting}} \uf8ff", false},
+// Templates cannot look at the person: they can print name and number, anywhere in a text, and ask whether there is one.
+func TestTemplatesDoNotSeeThePerson(t *testing.T) {
+	const rest = `{{define "heading"}}x{{end}}{{define "facts"}}{{end}}`
+	for name, c := range map[string]struct{ file, text, want string }{
+		"the name in the subject":    {"hu/expiry.tmpl", `{{define "subject"}}{{.Name}}: lejár{{end}}` + rest + `{{define "body"}}{{.OnDay}}{{end}}`, "Kanári Etelka: lejár"},
+		"a name compared":            {"hu/expiry.tmpl", `{{define "subject"}}x{{end}}` + rest + `{{define "body"}}{{.OnDay}} {{if eq .Name "Kanári Etelka"}}ő{{else}}valaki{{end}}{{end}}`, "valaki"},
+		"asked for":                  {"hu/expiry.tmpl", `{{define "subject"}}x{{end}}` + rest + `{{define "body"}}{{.OnDay}} {{with .Name}}kedves {{.}}{{end}}{{end}}`, "kedves Kanári Etelka"},
+		"a name at the line's start": {"hu/expiry.tmpl", `{{define "subject"}}x{{end}}` + rest + "{{define \"body\"}}{{.OnDay}}\n\n{{.Name}}{{end}}", "\n\nKanári Etelka\n"},
+		"two names in a line":        {"layout.txt", "{{wrap \"\" .Greeting}} {{wrap \"\" .Greeting}} {{.Subject}}", "Tisztelt Kanári Etelka! Tisztelt Kanári Etelka! "},
 	} {
 		o := sampleOptions()
-		o.TemplateDir = t.TempDir()
-		path := filepath.Join(o.TemplateDir, c.file)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
+		o.TemplateDir = templateDir(t, c.file, c.text)
+		subject, text, _, err := mustTemplates(t, o).Render(sampleMail(1))
+		if err != nil || !strings.Contains(subject+"\n"+text, c.want) {
+			t.Errorf("%s: %v\n%s\n%s", name, err, subject, text)
 		}
-		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
-			t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ file, text, want string }{
+		"in a tag":                {"layout.html", `<html><p title="{{.Greeting}}">{{.Subject}}</p></html>`, "may stand in text only"},
+		"in a tag without marks":  {"layout.html", `<html><p title={{.Greeting}}>{{.Subject}}</p></html>`, "may stand in text only"},
+		"in a style":              {"layout.html", `<html><style>p { content: {{.Greeting}} }</style></html>`, "may stand in text only"},
+		"in a later tag":          {"layout.html", `<html>{{.Greeting}}<p title="{{.Greeting}}">{{.Subject}}</p></html>`, "may stand in text only"},
+		"characters of the holes": {"layout.txt", nameHole + " {{.Greeting}}", "private characters"},
+	} {
+		o := sampleOptions()
+		o.TemplateDir = templateDir(t, c.file, c.text)
+		if _, err := o.withDefaults().composer(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
 		}
-		s, _ := o.sender()
-		templates := &Templates{sender: s, options: o.withDefaults()}
-		if err := templates.load(); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		ls := newLetters(templates)
-		for i := range people {
-			m := withPerson(sampleMail(1), i)
-			got, err := ls.letter(m)
-			if err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			comparePatterns(t, templates, m, got)
-		}
-		for _, p := range ls.known {
-			if p.anew == c.kept {
-				t.Errorf("%s: kept %v", name, !p.anew)
-			}
-		}
+	}
+	o := sampleOptions()
+	o.Texts = map[string]map[string]string{"hu": {"help": wrapEnds}}
+	if _, err := NewTemplates(o); err == nil || !strings.Contains(err.Error(), "mail.texts.hu.help") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -1,11 +1,15 @@
 package smtp
 
 import (
+	"bytes"
 	"embed"
 	"errors"
 	"fmt"
 	htmltemplate "html/template"
+	"io"
 	"io/fs"
+	"mime"
+	"mime/quotedprintable"
 	"os"
 	"path/filepath"
 	"slices"
@@ -54,14 +58,20 @@ func NewTemplates(o Options) (*Templates, error) {
 	return t, nil
 }
 
-// Render returns the letter of a record: its subject, and its body as text and as HTML.
+// Render returns the letter of a record as a mail program shows it: its subject, and its body as text and as HTML.
 func (t *Templates) Render(mail event.Mail) (subject, text, html string, err error) {
-	l, err := t.letter(mail)
+	p, err := t.pattern(mail)
 	if err != nil {
 		return "", "", "", err
 	}
-	text, html, err = t.lay(l)
-	return l.Subject, text, html, err
+	r := p.fill(personOf(mail))
+	subject, err = new(mime.WordDecoder).DecodeHeader(r.subject)
+	return subject, unquoted(r.text), unquoted(r.html), err
+}
+
+func unquoted(encoded []byte) string {
+	text, _ := io.ReadAll(quotedprintable.NewReader(bytes.NewReader(encoded))) // which we have encoded
+	return strings.ReplaceAll(string(text), "\r\n", "\n")
 }
 
 // load reads what the options name.
@@ -76,6 +86,13 @@ func (t *Templates) load() error {
 			faults = append(faults, fmt.Errorf("mail.texts: no language %q; there are %s", lang, strings.Join(languages, ", ")))
 		}
 	}
+	for _, lang := range languages {
+		for name, text := range t.options.Texts[lang] {
+			if hasMark(text) {
+				faults = append(faults, fmt.Errorf("mail.texts.%s.%s %w", lang, name, errMarks))
+			}
+		}
+	}
 	return errors.Join(append(faults, t.parse())...)
 }
 
@@ -84,6 +101,9 @@ func (t *Templates) parse() error {
 	var faults []error
 	source := func(path string) string {
 		text, err := t.source(path)
+		if hasMark(text) {
+			err = fmt.Errorf("%s %w", path, errMarks)
+		}
 		faults = append(faults, err)
 		return text
 	}
