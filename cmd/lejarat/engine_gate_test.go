@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -24,6 +25,7 @@ type gate struct {
 	cut   bool
 	limbo bool          // see stuck
 	open  chan struct{} // closed while traffic flows
+	pens  chan struct{} // closed while that of writers does
 	wg    sync.WaitGroup
 }
 
@@ -49,6 +51,7 @@ type rule struct {
 type link struct {
 	g         *gate
 	near, far net.Conn
+	pen       atomic.Bool // of a writer's client
 	once      sync.Once
 	down      chan struct{} // closed with the connections
 	mu        sync.Mutex
@@ -63,8 +66,8 @@ type asked struct {
 }
 
 func newGate(far func(ctx context.Context, network, address string) (net.Conn, error)) *gate {
-	g := &gate{far: far, links: map[*link]bool{}, open: make(chan struct{})}
-	close(g.open)
+	g := &gate{far: far, links: map[*link]bool{}, open: make(chan struct{}), pens: make(chan struct{})}
+	g.thaw()
 	return g
 }
 
@@ -139,6 +142,9 @@ func (k *link) pass() error {
 	for {
 		k.g.mu.Lock()
 		open := k.g.open
+		if k.pen.Load() {
+			open = k.g.pens
+		}
 		k.g.mu.Unlock()
 		select {
 		case <-open:
@@ -157,6 +163,7 @@ func (k *link) requests() {
 			return
 		}
 		a := asked{key: int16(binary.BigEndian.Uint16(b)), version: int16(binary.BigEndian.Uint16(b[2:])), at: time.Now()}
+		k.pen.CompareAndSwap(false, a.key == kmsg.InitProducerID.Int16() || a.key == kmsg.Produce.Int16())
 		var req kmsg.Request
 		if a.rule, req = k.g.ruleFor(a, b); a.rule != nil {
 			if a.rule.before != nil {
@@ -196,12 +203,7 @@ func (k *link) answer(correlation []byte, a asked, resp kmsg.Response) error {
 }
 
 func (k *link) isDown() bool {
-	select {
-	case <-k.down:
-		return true
-	default:
-		return false
-	}
+	return closed(k.down)
 }
 
 func (k *link) responses() {
@@ -276,57 +278,4 @@ func (g *gate) forget() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.rules = nil
-}
-
-// freeze stops all traffic: what is on its way arrives when the gate is thawed.
-func (g *gate) freeze() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	select {
-	case <-g.open:
-		g.open = make(chan struct{})
-	default:
-	}
-}
-
-func (g *gate) thaw() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	select {
-	case <-g.open:
-	default:
-		close(g.open)
-	}
-}
-
-// sever ends every connection, and refuses new ones until mend.
-func (g *gate) sever() {
-	g.mu.Lock()
-	g.cut = true
-	var ending []*link
-	for k := range g.links {
-		ending = append(ending, k)
-	}
-	g.mu.Unlock()
-	for _, k := range ending {
-		k.close()
-	}
-}
-
-func (g *gate) mend() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.cut = false
-}
-
-// close ends the gate; the instance finds nothing any more.
-func (g *gate) close() {
-	g.sever()
-	g.thaw()
-	g.mu.Lock()
-	for k := range g.links {
-		k.far.Close()
-	}
-	g.mu.Unlock()
-	g.wg.Wait()
 }

@@ -34,6 +34,9 @@ type instance struct {
 	keptFrom string
 }
 
+// transactionTimeout is longer than any wait of the suite: a dead owner's transaction is ended by its successor's fence, or not at all.
+const transactionTimeout = 10 * time.Minute
+
 // diskCache is the block cache of an instance's stores.
 const diskCache = 1 << 20
 
@@ -76,8 +79,8 @@ func (i *instance) boot() (err error) {
 		}
 		return a
 	}})).With("instance", i.n)
-	if i.k, err = kafka.Open(i.h.ctx, kafka.Options{Brokers: i.h.brokers, InstanceID: i.name, SessionTimeout: i.h.sessionTimeout(), Logger: log,
-		Dial: i.gate.dial}); err != nil {
+	if i.k, err = kafka.Open(i.h.ctx, kafka.Options{Brokers: i.h.brokers, InstanceID: i.name, SessionTimeout: i.h.sessionTimeout(),
+		TransactionTimeout: transactionTimeout, Logger: log, Dial: i.gate.dial}); err != nil {
 		return err
 	}
 	ec, err := i.h.engineConfig(i.k, skewed{i.h.clock, i.skew}, log, i.disk)

@@ -148,6 +148,13 @@ func (s *stationed) atCommit(topic string, of func(*instance) *rule) <-chan *ins
 	return met
 }
 
+// wake thaws a zombie: first its writers, and when they have done what they can, its groups.
+func (s *stationed) wake(zombie *instance) {
+	zombie.gate.thawPens()
+	time.Sleep(s.sessionTimeout())
+	zombie.gate.thaw()
+}
+
 // forget takes all rules down.
 func (s *stationed) forget() {
 	for _, i := range s.all {
