@@ -39,7 +39,7 @@ bench-mail: ## the mail connector against Postfix's smtp-source and go-mail, on 
 	go test -tags integration -count=1 -timeout 15m -v -run TestMailThroughput ./connectors/smtp
 
 sim: ## simulated faults in small and large worlds over the model of Kafka and on the embedded broker, then the oracle's comparison (SEED=7 N=3 PEOPLE=5000 DAYS=365)
-	LEJARAT_SIM_SEED=$(SEED) LEJARAT_SIM_SEEDS=$(N) go test -count=1 -timeout 12h -v -run 'Test(Model|Simulation)$$' ./processor
+	LEJARAT_SIM_SEED=$(SEED) LEJARAT_SIM_SEEDS=$(N) go test -count=1 -timeout 12h -v -run 'Test(Model|Crowd|Simulation)$$' ./processor
 	LEJARAT_ENGINE_SEED=$(SEED) LEJARAT_ENGINE_SEEDS=$(N) go test -count=1 -timeout 600m -v -run TestEngineSimulation ./cmd/lejarat
 	LEJARAT_ORACLE_SEED=$(SEED) LEJARAT_ORACLE_SEEDS=$(N) LEJARAT_ORACLE_PEOPLE=$(PEOPLE) LEJARAT_ORACLE_DAYS=$(DAYS) \
 	go test -count=1 -timeout 60m -v -run TestOracle ./cmd/lejarat

@@ -71,9 +71,11 @@ func (w *simWorld) happen() string {
 	switch n := w.rng.IntN(among); {
 	case n < 12:
 		return w.created()
-	case n < 45:
+	case n < 36:
 		return w.edited()
-	case n < 55:
+	case n < 50:
+		return w.touched()
+	case n < 57:
 		return w.deleted()
 	case n < 67:
 		return w.married()
@@ -144,6 +146,22 @@ func (w *simWorld) edited() string {
 	}
 	w.write(c)
 	return "edited: " + next.String()
+}
+
+// touched writes a row as it is: something changed that does not matter here. Best a row that is held, which ends the hold.
+func (w *simWorld) touched() string {
+	r := w.pick("", false)
+	for _, id := range w.ids {
+		if o := w.current(id); o.held && !o.deleted && w.rng.IntN(4) > 0 {
+			r = o
+		}
+	}
+	if r == nil {
+		return "nothing"
+	}
+	c := w.change("upsert", *r)
+	w.write(c)
+	return "as it was: " + c.row.String()
 }
 
 func (w *simWorld) deleted() string {

@@ -51,7 +51,9 @@ func (s *sim) day(last bool) {
 	if quiet || event.DateOf(s.clock.now, s.cfg.Watch.Zone) == date && s.rng.IntN(2) == 0 {
 		s.limit = at(23, 50)
 		s.clock.jump(at(6, 0))
+		s.rushing = !quiet
 		s.heal("complete the run of "+date.String(), func() bool { return s.complete(date) })
+		s.rushing = false
 	}
 	for range 8 * len(s.elders) { // too late for the run, not too late to do harm
 		s.stepElder()
@@ -176,17 +178,24 @@ func (s *sim) scanning() bool {
 	return false
 }
 
-// rush lets a change in the registries go through intake before anything else happens, so that it comes in the midst of a
-// run.
+// rush lets a change in the registries go through intake, and half the time into the watch store, before anything else
+// happens, so that it comes in the midst of a run.
 func (s *sim) rush() {
-	if s.rng.IntN(2) == 0 {
-		s.tracef("in a hurry: %s", s.world.happen())
-	} else {
-		s.tracef("in a hurry: %s", s.world.signedUp())
-	}
+	what := [...]func() string{s.world.happen, s.world.signedUp, s.world.touched}[s.rng.IntN(3)]()
+	s.tracef("in a hurry: %s", what)
 	for _, i := range s.instances {
 		for _, tp := range orderedKeys(i.intake) {
 			if i.eng != nil && !i.frozen && i.intake[tp] != nil {
+				s.stepTask(i, tp)
+			}
+		}
+	}
+	if s.rng.IntN(2) == 0 {
+		return
+	}
+	for _, i := range s.instances {
+		for _, tp := range orderedKeys(i.watch) {
+			if i.eng != nil && !i.frozen && i.watch[tp] != nil {
 				s.stepTask(i, tp)
 			}
 		}
@@ -298,6 +307,10 @@ func (s *sim) heal(what string, done func() bool) {
 				}
 			}
 			s.tail(i)
+		}
+		if s.rushing && s.scanning() && s.rng.IntN(2) == 0 {
+			s.world.smooth = true
+			s.rush()
 		}
 		if done() {
 			return

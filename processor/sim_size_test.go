@@ -46,6 +46,13 @@ var simSmall = simSize{test: "TestModel",
 	sources: simRange{1, 2}, days: simRange{1, 2}, before: simRange{5, 25}, run: simRange{20, 100}, after: simRange{0, 10},
 	midway: simRange{3, 20}, chunk: simRange{1, 2}, expiry: 5}
 
+// simCrowd: many entries of one partition, and steps that take one each, so that a run is long and much comes in the midst of
+// it; before and after little happens, so that this is mostly the last word on a row.
+var simCrowd = simSize{test: "TestCrowd",
+	people: simRange{4, 3}, documents: simRange{1, 2}, registrations: simRange{1, 2}, instances: simRange{1, 2}, journal: simRange{1, 1},
+	sources: simRange{1, 1}, days: simRange{2, 3}, before: simRange{5, 15}, run: simRange{40, 120}, after: simRange{0, 5},
+	midway: simRange{3, 20}, chunk: simRange{1, 1}, expiry: 4}
+
 // runSeed runs one seed and returns what a person needs to repeat its failure and to see what led to it. The trace is
 // made only when there is a failure to explain: the seed is run again.
 func runSeed(seed uint64, size *simSize, bug *simSabotage) (s *sim, report string) {

@@ -24,6 +24,7 @@ import (
 const (
 	simSeeds   = 150
 	modelSeeds = 3000
+	crowdSeeds = 400
 )
 
 // TestSimulation runs the engine's tasks over the model of Kafka: one to three instances that crash, freeze, lose their
@@ -46,6 +47,15 @@ func TestModel(t *testing.T) {
 		n = min(n, 1000)
 	}
 	runSeeds(t, &simSmall, first, n)
+}
+
+// TestCrowd is the same for what comes in the midst of a run: see simCrowd.
+func TestCrowd(t *testing.T) {
+	first, n := simSeedsOf(crowdSeeds)
+	if testing.Short() {
+		n = min(n, 100)
+	}
+	runSeeds(t, &simCrowd, first, n)
 }
 
 // simZone is read from a file, hence once.
@@ -81,6 +91,7 @@ type sim struct {
 	midway     *simInstance                 // and which instance is frozen in it
 	faults     bool                         // transactions may fail
 	changes    bool                         // the registries change
+	rushing    bool                         // they change in the midst of a run, also where nothing fails
 	limit      time.Time                    // the clock stops here
 	boots      int
 	thresholds map[string][]int // days before expiry
