@@ -72,6 +72,11 @@ func (h *harness) configure(t testing.TB, d *datadriven.TestData) {
 		case strings.HasPrefix(k, "notices."):
 			name := strings.TrimPrefix(k, "notices.")
 			types[name] = withNotices(t, types[name], a.Vals)
+		case strings.HasPrefix(k, "one_per_person."):
+			name := strings.TrimPrefix(k, "one_per_person.")
+			typ := types[name]
+			typ.OnePerPerson = v == "true"
+			types[name] = typ
 		case strings.HasPrefix(k, "match."):
 			name := strings.TrimPrefix(k, "match.")
 			types[name] = withMatch(t, types[name], a.Vals)
