@@ -135,6 +135,15 @@ func (d *modelStore) crash() {
 	d.flushed, d.lent, d.since, d.open = d.now, true, nil, false
 }
 
+// Crash ends the process: stores that are open are no more, and hold what Survives leaves.
+func (m *Model) Crash() {
+	for _, d := range m.disk {
+		if d.open {
+			d.crash()
+		}
+	}
+}
+
 // modelCursor walks what stood between two keys.
 type modelCursor struct {
 	pairs []pair
