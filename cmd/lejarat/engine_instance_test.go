@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kmsg"
-
 	"lejarat/connectors/kafka"
 	"lejarat/processor"
 	"lejarat/processor/journal"
@@ -30,8 +28,7 @@ type instance struct {
 	ended  chan error // gets what Run returned
 	skew   time.Duration
 	lag    time.Duration // of its network
-	// keptFrom is a group that the instance's network lets it not join.
-	keptFrom string
+	rules  func(*gate)   // puts up what its network does from the start on
 }
 
 // transactionTimeout is longer than any wait of the suite: a dead owner's transaction is ended by its successor's fence, or not at all.
@@ -60,9 +57,8 @@ func (c skewed) Now() time.Time { return c.handClock.Now().Add(c.by) }
 func (i *instance) start() error {
 	i.gate = newGate(i.h.dial)
 	i.gate.lag = i.lag
-	if i.keptFrom != "" {
-		i.gate.when(&rule{key: kmsg.JoinGroup, keep: true, before: func(down <-chan struct{}) { <-down },
-			match: func(r kmsg.Request) bool { return r.(*kmsg.JoinGroupRequest).Group == i.keptFrom }})
+	if i.rules != nil {
+		i.rules(i.gate)
 	}
 	if err := i.boot(); err != nil {
 		i.gate.close()

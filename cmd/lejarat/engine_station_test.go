@@ -110,6 +110,20 @@ func to(part string) func(kmsg.Request) bool {
 	}
 }
 
+// fetching matches the reading of several partitions of a topic: a tail, and no look at a partition's first record.
+func (s *stationed) fetching(topic string) func(kmsg.Request) bool {
+	ids, err := s.k.TopicIDs(s.ctx, topic)
+	s.must(err)
+	return func(r kmsg.Request) bool {
+		for _, t := range r.(*kmsg.FetchRequest).Topics {
+			if (t.Topic == topic || kadm.TopicID(t.TopicID).String() == ids[topic]) && len(t.Partitions) > 1 {
+				return true
+			}
+		}
+		return false
+	}
+}
+
 // atWrite calls before, on the instance that is the first to come so far, when records of a transaction for the topic are about
 // to leave it.
 func (s *stationed) atWrite(topic string, before func(*instance)) <-chan *instance {

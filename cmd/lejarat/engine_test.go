@@ -76,7 +76,10 @@ func TestEngineIntakeAndWatchOnDifferentInstances(t *testing.T) {
 		s.must(s.produce(s.snapshot()))
 		for n, group := range []string{"intake.1", "watch.1"} {
 			i := s.instance(n)
-			i.keptFrom = s.prefix + group
+			i.rules = func(g *gate) {
+				g.when(&rule{key: kmsg.JoinGroup, keep: true, before: func(down <-chan struct{}) { <-down },
+					match: func(r kmsg.Request) bool { return r.(*kmsg.JoinGroupRequest).Group == s.prefix+group }})
+			}
 			t.Cleanup(i.quit)
 			s.must(i.start())
 			s.all = append(s.all, i)
