@@ -13,6 +13,7 @@ import (
 	"lejarat/cmd/lejarat/config"
 	"lejarat/connectors/bounce"
 	"lejarat/connectors/console"
+	"lejarat/connectors/kafka"
 	"lejarat/connectors/smtp"
 	"lejarat/processor"
 )
@@ -67,11 +68,11 @@ func mail(ctx context.Context, cfg *config.Config, clk timepiece, terminal *scre
 	if err := processor.CheckClock(ctx, k, cfg.Kafka.TopicPrefix, cfg.State.Generation, clk.Virtual()); err != nil {
 		return smtp.Summary{}, err
 	}
-	queue, err := k.Consume(ctx, mailGroup(cfg), cfg.Kafka.Topics().MailSink)
+	queue, leave, err := consumeMail(ctx, k, cfg, &opts)
 	if err != nil {
 		return smtp.Summary{}, err
 	}
-	defer queue.Close()
+	defer leave()
 	connector, err := smtp.New(opts, queue, k)
 	if err != nil {
 		return smtp.Summary{}, usageError{err}
@@ -98,6 +99,21 @@ func mail(ctx context.Context, cfg *config.Config, clk timepiece, terminal *scre
 // mailGroup is the consumer group of all instances of the connector.
 func mailGroup(cfg *config.Config) string { return cfg.Kafka.TopicPrefix + "mail" }
 
+// consumeMail joins the two groups of the connector: that of all mails, and one that looks ahead for those of the last day.
+func consumeMail(ctx context.Context, k *kafka.Client, cfg *config.Config, o *smtp.Options) (queue *kafka.Consumer, leave func(), err error) {
+	topic := cfg.Kafka.Topics().MailSink
+	if queue, err = k.Consume(ctx, mailGroup(cfg), topic); err != nil {
+		return nil, nil, err
+	}
+	ahead, err := k.Consume(ctx, mailGroup(cfg)+".last-day", topic)
+	if err != nil {
+		queue.Close()
+		return nil, nil, err
+	}
+	o.LastDay = ahead
+	return queue, func() { ahead.Close(); queue.Close() }, nil
+}
+
 // mailOptions translates the configuration for the connector.
 func mailOptions(cfg *config.Config, clk timepiece) (smtp.Options, error) {
 	m := cfg.Mail
@@ -107,6 +123,7 @@ func mailOptions(cfg *config.Config, clk timepiece) (smtp.Options, error) {
 	}
 	o := letterOptions(cfg)
 	o.Hello, o.Prefix, o.InDoubt, o.Now = m.Hello, cfg.Kafka.TopicPrefix, m.InDoubt, clk.Now
+	o.DailyCap, o.Zone = m.DailyCap, cfg.Calendar.Location()
 	o.Retry = smtp.Retry{Min: m.Retry.Min, Max: m.Retry.Max}
 	for i, r := range m.Relays() {
 		o.Relays = append(o.Relays, smtp.Relay{Address: r.Address, TLS: r.TLS, CAFile: r.CAFile, User: r.User, Password: passwords[i],

@@ -39,13 +39,15 @@ var (
 	mailRetryingDesc = prometheus.NewDesc("lejarat_mail_retrying", "Mails in hand that wait for another attempt.", nil, nil)
 	mailOldestDesc   = prometheus.NewDesc("lejarat_mail_oldest_seconds", "How long the oldest mail in hand has been in the queue; 0 when none is in hand.", nil, nil)
 	mailInDoubtDesc  = prometheus.NewDesc("lejarat_mail_in_doubt", "Mails whose answer was never seen, of all instances, of the last 60 days.", nil, nil)
+	mailCapDesc      = prometheus.NewDesc("lejarat_mail_daily_cap", "How many mails may be handed over on a day; missing without a cap.", nil, nil)
+	mailCapUsedDesc  = prometheus.NewDesc("lejarat_mail_daily_cap_used", "How many of them were, or are under way, by all instances.", nil, nil)
 	relayAwayDesc    = prometheus.NewDesc("lejarat_relay_away", "1 while the relay gets nothing, or one mail at a time to try.", []string{"relay"}, nil)
 	relayOpenDesc    = prometheus.NewDesc("lejarat_relay_connections", "Connections to the relay: configured, allowed now, busy.", []string{"relay", "state"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (g mailGauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{mailPausedDesc, mailQueuedDesc, mailInHandDesc, mailRetryingDesc, mailOldestDesc, mailInDoubtDesc, relayAwayDesc, relayOpenDesc} {
+	for _, d := range []*prometheus.Desc{mailPausedDesc, mailQueuedDesc, mailInHandDesc, mailRetryingDesc, mailOldestDesc, mailInDoubtDesc, mailCapDesc, mailCapUsedDesc, relayAwayDesc, relayOpenDesc} {
 		ch <- d
 	}
 }
@@ -64,6 +66,10 @@ func (g mailGauges) Collect(ch chan<- prometheus.Metric) {
 	gauge(mailRetryingDesc, float64(s.Retrying))
 	gauge(mailOldestDesc, s.OldestSeconds)
 	gauge(mailInDoubtDesc, float64(s.InDoubt))
+	if s.Cap != nil {
+		gauge(mailCapDesc, float64(s.Cap.Limit))
+		gauge(mailCapUsedDesc, float64(s.Cap.Used))
+	}
 	for _, r := range s.Relays {
 		gauge(relayAwayDesc, flag(r.Away != ""), r.Relay)
 		gauge(relayOpenDesc, float64(r.Connections), r.Relay, "configured")

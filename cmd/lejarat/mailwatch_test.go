@@ -15,7 +15,7 @@ import (
 // TestMailGauges: everything that an operator watches, once each, with relays as the only labels.
 func TestMailGauges(t *testing.T) {
 	s := smtp.Status{Paused: &smtp.Pause{Since: "2026-02-28T06:00:03.120+01:00", Reason: "not a label"}, Queued: 12, InHand: 5, Retrying: 2, OldestSeconds: 61.5,
-		InDoubt: 3, Relays: []smtp.RelayStatus{{Relay: "a:25", Connections: 8, Allowed: 4, Busy: 3}, {Relay: "b:25", Connections: 2, Allowed: 1, Away: "connect: timeout"}}}
+		InDoubt: 3, Cap: &smtp.Cap{Limit: 100, Used: 40}, Relays: []smtp.RelayStatus{{Relay: "a:25", Connections: 8, Allowed: 4, Busy: 3}, {Relay: "b:25", Connections: 2, Allowed: 1, Away: "connect: timeout"}}}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(mailGauges{func() smtp.Status { return s }})
 	observe := newMailMetrics(registry)
@@ -35,7 +35,9 @@ func TestMailGauges(t *testing.T) {
 			fmt.Fprintf(&got, " %v\n", m.GetGauge().GetValue()+m.GetCounter().GetValue())
 		}
 	}
-	want := `mail_in_doubt 3
+	want := `mail_daily_cap 100
+mail_daily_cap_used 40
+mail_in_doubt 3
 mail_in_hand 5
 mail_oldest_seconds 61.5
 mail_paused 1

@@ -167,17 +167,17 @@ func (s *stage) start(ctx context.Context, o stageOptions) error {
 		return err
 	}
 	opts.Logger, opts.Observer = s.log, o.Report
-	queue, err := s.k.Consume(ctx, mailGroup(s.cfg), s.cfg.Kafka.Topics().MailSink)
+	queue, leave, err := consumeMail(ctx, s.k, s.cfg, &opts)
 	if err != nil {
 		return err
 	}
 	connector, err := smtp.New(opts, queue, s.k)
 	if err != nil {
-		queue.Close()
+		leave()
 		return err
 	}
 	s.running.Go(func() {
-		defer queue.Close()
+		defer leave()
 		_, err := connector.Run(run, false)
 		s.report(err)
 	})

@@ -19,12 +19,13 @@ type broker struct {
 	mu         sync.Mutex
 	logs       map[event.TopicPartition][]event.Record
 	committed  map[event.TopicPartition]int64
-	produceErr func() error // nil: none
-	commits    []int        // deliveries written when each commit came
+	others     map[string]map[event.TopicPartition]int64 // of further groups
+	produceErr func() error                              // nil: none
+	commits    []int                                     // deliveries written when each commit came
 }
 
 func newBroker() *broker {
-	b := &broker{logs: map[event.TopicPartition][]event.Record{}, committed: map[event.TopicPartition]int64{}}
+	b := &broker{logs: map[event.TopicPartition][]event.Record{}, committed: map[event.TopicPartition]int64{}, others: map[string]map[event.TopicPartition]int64{}}
 	for _, topic := range []string{"lejarat.suppressions", "lejarat.deliveries", "lejarat.mail-sink"} {
 		b.logs[event.TopicPartition{Topic: topic}] = nil
 	}
@@ -148,19 +149,34 @@ func (r *reader) Close()                                 {}
 // member is one consumer of the group; a new one starts where the group has committed.
 type member struct {
 	broker *broker
+	group  string
 	at     map[event.TopicPartition]int64
 }
 
-func (b *broker) join() *member {
+func (b *broker) join() *member { return b.joinAs("") }
+
+// joinAs joins a group by its name; that of "" is the one whose offsets are in broker.committed.
+func (b *broker) joinAs(group string) *member {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	m := &member{broker: b, at: map[event.TopicPartition]int64{}}
+	m := &member{broker: b, group: group, at: map[event.TopicPartition]int64{}}
 	for tp := range b.logs {
 		if tp.Topic == "lejarat.mail-sink" {
-			m.at[tp] = b.committed[tp]
+			m.at[tp] = m.offsets()[tp]
 		}
 	}
 	return m
+}
+
+// offsets are what its group has committed.
+func (m *member) offsets() map[event.TopicPartition]int64 {
+	if m.group == "" {
+		return m.broker.committed
+	}
+	if m.broker.others[m.group] == nil {
+		m.broker.others[m.group] = map[event.TopicPartition]int64{}
+	}
+	return m.broker.others[m.group]
 }
 
 func (m *member) Poll(ctx context.Context, max int, wait time.Duration) ([]event.Record, error) {
@@ -171,7 +187,7 @@ func (m *member) Commit(_ context.Context, records []event.Record) error {
 	m.broker.mu.Lock()
 	defer m.broker.mu.Unlock()
 	for _, r := range records {
-		m.broker.committed[event.TopicPartition{Topic: r.Topic, Partition: r.Partition}] = r.Offset + 1
+		m.offsets()[event.TopicPartition{Topic: r.Topic, Partition: r.Partition}] = r.Offset + 1
 	}
 	m.broker.commits = append(m.broker.commits, len(m.broker.logs[event.TopicPartition{Topic: "lejarat.deliveries"}]))
 	return nil
@@ -183,7 +199,7 @@ func (m *member) Lag(context.Context) (int64, error) {
 	var lag int64
 	for tp, log := range m.broker.logs {
 		if tp.Topic == "lejarat.mail-sink" {
-			lag += int64(len(log)) - m.broker.committed[tp]
+			lag += int64(len(log)) - m.offsets()[tp]
 		}
 	}
 	return lag, nil

@@ -54,6 +54,7 @@ func (r *run) claim(j *job) {
 
 // unclaim takes a job's claim back where it is still this owner's: nothing was delivered.
 func (r *run) unclaim(j *job) {
+	r.setOut(j, false)
 	j.durable = false
 	j.claims++
 	c, held := r.standing.claimOn(j.id)

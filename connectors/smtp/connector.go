@@ -110,11 +110,11 @@ func (c *Connector) Run(ctx context.Context, once bool) (Summary, error) {
 	}
 	r := &run{
 		Connector: c, once: once, sending: sending, work: work, stop: stop, owner: owner,
-		standing: newStanding(c.topics, c.options, owner), lanes: newLanes(), inHand: map[markID]*job{},
+		standing: newStanding(c.topics, c.options, owner), feeds: c.feeds(), inHand: map[markID]*job{},
 		busy: map[*carrier]*job{},
 		// Room for all that can be under way, so that nobody waits for a run that has ended.
-		reports: make(chan report, 2*n), rounds: make(chan error, 1), polls: make(chan polled, 1), counts: make(chan int64, 1),
-		last: map[event.TopicPartition]int64{}, lag: -1, queued: -1, progress: time.Now(),
+		reports: make(chan report, 2*n), rounds: make(chan error, 1), polls: make(chan polled, 2), counts: make(chan int64, 1),
+		queued: -1, progress: time.Now(),
 		brokers: trouble{pause: backoff{min: c.options.Retry.Min, max: c.options.Retry.Max}},
 	}
 	for _, x := range c.relays {

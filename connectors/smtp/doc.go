@@ -20,6 +20,9 @@
 //     one connection more (route.go). What it says about a recipient (greylisting) slows nobody down.
 //   - Of several relays the first in the configuration that takes a mail at the moment gets it. A relay that refuses one
 //     mail after another for what looks like a fault of its own is set aside, and its refusals are none.
+//   - What is good for one day only goes before what can wait, wherever it stands in the queue (feed.go, ready.go, cap.go).
+//   - No more is in hand than Limits say, however much is queued. What holds everything up (a pause, the day's cap, no relay)
+//     still lets through to deliveries what is called off or too late.
 //   - Whether a mail may still go (not_after, suppressions, already settled) is asked before MAIL FROM at every
 //     attempt, and once more before the dot.
 //   - An answer of the relay to one mail never touches another: after a refusal the connection is reset or thrown

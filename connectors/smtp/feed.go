@@ -9,49 +9,91 @@ import (
 	"lejarat/processor/event"
 )
 
+// feed is a queue as a run reads it. With two, one brings the mails of the last day alone and the other all the rest: so a
+// mail that is good for today only is found however many others are queued before it.
+type feed struct {
+	queue Queue
+	takes func(*job) bool
+	lanes *lanes
+
+	fresh   []event.Record                 // they wait for a look at what stands against them
+	polling bool                           // a look into the queue is under way
+	last    map[event.TopicPartition]int64 // the newest offset taken
+	lag     int64                          // where the last look asked for it; else -1
+}
+
+// feeds are those of a run.
+func (c *Connector) feeds() []*feed {
+	one := func(q Queue, takes func(*job) bool) *feed {
+		return &feed{queue: q, takes: takes, lanes: newLanes(), last: map[event.TopicPartition]int64{}, lag: -1}
+	}
+	if c.options.LastDay == nil {
+		return []*feed{one(c.queue, func(*job) bool { return true })}
+	}
+	return []*feed{one(c.options.LastDay, func(j *job) bool { return j.lastDay }), one(c.queue, func(j *job) bool { return !j.lastDay })}
+}
+
 // patience is how long a look into the queue waits for new records.
 const patience = time.Second
 
 // polled is what a look into the queue brought.
 type polled struct {
+	feed    *feed
 	records []event.Record
 	lag     int64 // -1: not asked for
 	err     error
 }
 
-// look looks into the queue where there is room for more.
+// look looks into the queues where there is room for more.
 func (r *run) look(ctx context.Context) {
-	if r.once && (r.past() || r.drained()) { // what came later is for the next run
+	if r.brokers.pausing() {
 		return
 	}
-	if r.polling || r.brokers.pausing() || len(r.fresh)+len(r.ready) > r.options.Limits.Batch/2 || len(r.waiting) >= r.options.Limits.Deferred {
-		return
-	}
-	r.polling = true
-	wait := patience
-	if r.once {
-		wait = patience / 5
-	}
-	go func() {
-		p := polled{lag: -1}
-		p.records, p.err = r.queue.Poll(ctx, r.options.Limits.Batch, wait)
-		if p.err == nil && len(p.records) == 0 && r.once {
-			p.lag, p.err = r.queue.Lag(ctx)
+	for _, f := range r.feeds {
+		if f.polling || r.full(f) || r.once && (r.past(f) || r.drained(f)) { // what came later is for the next run
+			continue
 		}
-		r.polls <- p
-	}()
+		f.polling = true
+		wait := patience
+		if r.once {
+			wait = patience / 5
+		}
+		go func() {
+			p := polled{feed: f, lag: -1}
+			p.records, p.err = f.queue.Poll(ctx, r.options.Limits.Batch, wait)
+			if p.err == nil && len(p.records) == 0 && r.once {
+				p.lag, p.err = f.queue.Lag(ctx)
+			}
+			r.polls <- p
+		}()
+	}
 }
 
-// take takes in what a look into the queue brought.
+// full says whether there is enough of a queue in hand.
+func (r *run) full(f *feed) bool {
+	of := func(jobs []*job) (n int) {
+		for _, j := range jobs {
+			if j.feed == f {
+				n++
+			}
+		}
+		return n
+	}
+	return len(f.fresh)+r.ready.count(of) > r.options.Limits.Batch/2 || of(r.waiting) >= r.options.Limits.Deferred
+}
+
+// take takes in what a look into a queue brought.
 func (r *run) take(p polled) error {
-	r.polling = false
-	r.lag = p.lag
+	f := p.feed
+	f.polling, f.lag = false, p.lag
 	if len(p.records) > 0 {
-		r.fresh = append(r.fresh, p.records...)
+		f.fresh = append(f.fresh, p.records...)
 		r.next.look = true
 	}
 	if lost := (*event.Lost)(nil); errors.As(p.err, &lost) {
-		r.lost(lost)
+		if f.queue == r.queue { // the other group has lost the same; what it takes is settled within a day
+			r.lost(lost)
+		}
 		return nil
 	}
 	switch {
@@ -79,17 +121,22 @@ func (r *run) lost(l *event.Lost) {
 }
 
 // accept takes a record in hand.
-func (r *run) accept(rec event.Record) {
+func (r *run) accept(f *feed, rec event.Record) {
 	tp := event.TopicPartition{Topic: rec.Topic, Partition: rec.Partition}
-	r.last[tp] = max(r.last[tp], rec.Offset)
-	if !r.lanes.add(rec) {
+	f.last[tp] = max(f.last[tp], rec.Offset)
+	if !f.lanes.add(rec) {
 		return
 	}
 	if rec.Control || rec.Value == nil {
-		r.lanes.done(rec)
+		f.lanes.done(rec)
 		return
 	}
 	j, ok := decode(rec, r.options)
+	if !f.takes(j) {
+		f.lanes.done(rec)
+		return
+	}
+	j.feed = f
 	if !ok || j.faulty {
 		r.sum.Undecodable++
 		r.options.Logger.Warn("mail record cannot be used", "partition", rec.Partition, "offset", rec.Offset)
@@ -97,23 +144,34 @@ func (r *run) accept(rec event.Record) {
 	switch {
 	case !ok:
 		r.options.Observer(Outcome{Status: event.DeliveryRejected, Reason: reasonUndecodable})
-		r.lanes.done(rec)
+		f.lanes.done(rec)
 		r.progress = time.Now()
 	case r.inHand[j.id] != nil: // the same notice twice in the queue: the first decides
 		r.skip(j)
 	default:
 		r.inHand[j.id] = j
-		r.ready = append(r.ready, j)
+		r.ready.push(j)
 	}
 }
 
 // giveBack lets go of what no connection has: it stays queued.
-func (r *run) giveBack() { r.fresh, r.ready, r.waiting, r.next.woken = nil, nil, nil, nil }
+func (r *run) giveBack() {
+	for _, f := range r.feeds {
+		f.fresh = nil
+	}
+	r.ready, r.waiting, r.next.woken = ready{}, nil, nil
+}
+
+// drained reports whether, with once, all that was queued when the run began is settled: nothing is left, or every
+// partition has been read past its end of then.
+func (r *run) drained(f *feed) bool {
+	return len(f.fresh) == 0 && len(f.lanes.ready) == 0 && (f.lag == 0 || r.past(f))
+}
 
 // past reports whether every partition has been read past its end of the run's beginning.
-func (r *run) past() bool {
+func (r *run) past(f *feed) bool {
 	for tp, span := range r.ends {
-		if last, taken := r.last[tp]; span.End > span.Start && (!taken || last < span.End-1) {
+		if last, taken := f.last[tp]; span.End > span.Start && (!taken || last < span.End-1) {
 			return false
 		}
 	}

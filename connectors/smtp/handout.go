@@ -21,18 +21,25 @@ func (r *run) wake() {
 
 // handOut gives what is ready to connections that are free.
 func (r *run) handOut() {
-	for len(r.ready) > 0 && !r.brokers.pausing() && r.errPaused() == nil {
+	for r.ready.len() > 0 && !r.brokers.pausing() && r.errPaused() == nil {
 		w := r.way()
 		if w == nil {
 			return
 		}
-		j := r.ready[0]
-		r.ready = r.ready[1:]
+		lastDay, rest := r.room()
+		if lastDay <= 0 {
+			return
+		}
+		j := r.ready.pop(rest > 0)
+		if j == nil {
+			return
+		}
 		if !r.admit(j) {
 			continue
 		}
 		c := w.carry(j)
 		r.busy[c] = j
+		r.setOut(j, true)
 		r.claim(j)
 		c.orders <- j
 	}

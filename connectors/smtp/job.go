@@ -16,10 +16,13 @@ type job struct {
 	emitted  time.Time
 	notAfter time.Time // zero: no limit
 	faulty   bool      // it could not be read; only its id is known
+	lastDay  bool      // it is good on the day on which it was decided only
+	feed     *feed     // the queue that it came from
 
 	attempts int    // transactions begun
 	tries    int    // as recorded: a claim counts the attempt that it is for
 	doubt    bool   // an attempt was in doubt; it may be sent once more
+	out      bool   // it counts against the day's cap (cap.go)
 	via      string // the relay that it was last given to
 	pause    backoff
 	due      time.Time // of the next attempt, real time
@@ -43,7 +46,7 @@ func decode(r event.Record, o Options) (j *job, ok bool) {
 	j = &job{record: r, pause: backoff{min: o.Retry.Min, max: o.Retry.Max}}
 	err := json.Unmarshal(r.Value, &j.mail)
 	if !usableID.MatchString(j.mail.ID) {
-		return nil, false
+		return j, false
 	}
 	j.id = makeMarkID(j.mail.ID)
 	j.faulty = err != nil || kinds[j.mail.Kind] == ""
@@ -55,6 +58,7 @@ func decode(r event.Record, o Options) (j *job, ok bool) {
 			j.faulty = true
 		}
 	}
+	j.lastDay = !j.faulty && !j.notAfter.IsZero() && j.notAfter.Sub(j.emitted) <= 25*time.Hour // the longest day
 	j.record.Value = nil
 	return j, true
 }

@@ -125,7 +125,7 @@ func (r *run) judge(rep report) {
 	r.unclaim(j)
 	switch {
 	case res.class == calledOff:
-		r.ready = append([]*job{j}, r.ready...)
+		r.ready.front(j)
 	case res.class == refused:
 		r.suspect(w, j, res)
 	case rep.dialled != nil && res.reply.code/100 == 4:
@@ -171,7 +171,7 @@ func (r *run) putOff(j *job) {
 // atOnce leaves a mail that no relay has seen to the next connection that is free.
 func (r *run) atOnce(j *job, res result) {
 	r.options.Observer(j.outcome(StatusRetry, "", res))
-	r.ready = append([]*job{j}, r.ready...)
+	r.ready.front(j)
 }
 
 // doubt reports a mail whose answer was never seen, and leaves it for one more attempt where that is allowed.
@@ -191,9 +191,9 @@ func (r *run) doubt(j *job, w *route, res result) {
 	case r.options.InDoubt == Park:
 		r.end(j, event.DeliveryInDoubt, reasonParked, res)
 	default:
-		r.put(j, event.DeliveryInDoubt, "", res, nil)
+		r.put(j, event.DeliveryInDoubt, "", res, func() { r.setOut(j, false) })
 		r.options.Observer(j.outcome(event.DeliveryInDoubt, "", res))
-		r.ready = append([]*job{j}, r.ready...)
+		r.ready.front(j)
 	}
 }
 
@@ -251,7 +251,8 @@ func (r *run) skip(j *job) {
 
 func (r *run) release(j *job) {
 	r.settled++
-	r.lanes.done(j.record)
+	r.setOut(j, false)
+	j.feed.lanes.done(j.record)
 	if r.inHand[j.id] == j {
 		delete(r.inHand, j.id)
 	}

@@ -46,9 +46,15 @@ type Options struct {
 	Unsubscribe map[string]Unsubscribe
 	// DKIM are the keys that sign. nil: mails leave unsigned, and the relay signs.
 	DKIM []DKIMKey
+	// DailyCap is how many mails may be handed over on a civil day of Zone, by all instances together; 0: any number.
+	DailyCap int
+	Zone     *time.Location // default UTC
 	// Documents are the document types in the order in which the announcement lists them. Default: the four of SPEC 1.1.
 	Documents []Document
-	Retry     Retry
+	// LastDay is a second consumer group on the queue's topic, through which the mails that are good for one day only are
+	// found ahead of all others. nil: they are in the queue with the rest, and go before what is in hand of it.
+	LastDay Queue
+	Retry   Retry
 	// InDoubt is Resend (default) or Park.
 	InDoubt string
 	Limits  Limits
@@ -126,6 +132,9 @@ func (o Options) withDefaults() Options {
 	if o.Documents == nil {
 		o.Documents = shippedDocuments()
 	}
+	if o.Zone == nil {
+		o.Zone = time.UTC
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -197,6 +206,9 @@ func (o Options) validate() error {
 	}
 	for i, x := range o.Relays {
 		faults = append(faults, x.validate(relayKey(i)))
+	}
+	if o.DailyCap < 0 {
+		fault("mail.daily_cap: want a number of mails, or 0 for any number")
 	}
 	if o.InDoubt != Resend && o.InDoubt != Park {
 		fault("mail.in_doubt: want resend or park")

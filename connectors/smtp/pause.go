@@ -49,14 +49,7 @@ func (r *run) errPaused() error {
 
 // sweep ends mails that must not be sent any more while nobody asks for them: too late, or called off.
 func (r *run) sweep() {
-	kept := r.ready[:0]
-	for _, j := range r.ready {
-		if r.standing.mark(j.id).state == claimedState || !r.ended(j) {
-			kept = append(kept, j)
-		}
-	}
-	clear(r.ready[len(kept):])
-	r.ready = kept
+	r.ready.keep(func(j *job) bool { return r.standing.mark(j.id).state == claimedState || !r.ended(j) })
 }
 
 // lookDue is when deliveries and suppressions are looked at although nothing else asks for it: for a pause, its end, and

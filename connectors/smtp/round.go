@@ -16,9 +16,9 @@ type round struct {
 	entries []entry
 	claims  []claimed // to be looked after
 	look    bool      // read deliveries and suppressions up to their ends
-	fresh   []event.Record
+	fresh   map[*feed][]event.Record
 	woken   []*job
-	commit  []event.Record
+	commit  map[*feed][]event.Record
 
 	// How far it came.
 	written, committed, seen bool
@@ -57,7 +57,13 @@ func (r *run) beginRound(stopping bool) {
 			w.look, w.claims = false, nil
 		}
 	} else {
-		w.commit, w.fresh, r.fresh = r.lanes.committable(), r.fresh, nil
+		w.commit, w.fresh = map[*feed][]event.Record{}, map[*feed][]event.Record{}
+		for _, f := range r.feeds {
+			if records := f.lanes.committable(); len(records) > 0 {
+				w.commit[f] = records
+			}
+			w.fresh[f], f.fresh = f.fresh, nil
+		}
 	}
 	if len(w.entries)+len(w.commit) == 0 && !w.look {
 		return
@@ -84,8 +90,8 @@ func (r *run) perform(ctx context.Context, w *round) error {
 		}
 	}
 	w.written = true
-	if len(w.commit) > 0 {
-		if err := r.queue.Commit(ctx, w.commit); err != nil {
+	for f, records := range w.commit {
+		if err := f.queue.Commit(ctx, records); err != nil {
 			return fmt.Errorf("committing the mail queue: %w", err)
 		}
 	}
@@ -113,17 +119,21 @@ func (r *run) endRound(err error) error {
 		w.entries = nil
 	}
 	if w.committed {
-		r.lanes.committed(w.commit)
+		for f, records := range w.commit {
+			f.lanes.committed(records)
+		}
 	}
 	if w.seen && w.look {
 		r.looked = w.looked
 		for _, c := range w.claims {
 			c.job.durable = c.job.durable || c.job.claims == c.n
 		}
-		for _, rec := range w.fresh {
-			r.accept(rec)
+		for _, f := range r.feeds {
+			for _, rec := range w.fresh[f] {
+				r.accept(f, rec)
+			}
 		}
-		r.ready = append(w.woken, r.ready...)
+		r.ready.front(w.woken...)
 		for _, j := range r.busy {
 			r.permit(j)
 		}
@@ -131,7 +141,9 @@ func (r *run) endRound(err error) error {
 	} else {
 		r.next.claims = append(w.claims, r.next.claims...)
 		r.next.look = r.next.look || w.look
-		r.fresh = append(w.fresh, r.fresh...)
+		for f, records := range w.fresh {
+			f.fresh = append(records, f.fresh...)
+		}
 		r.next.woken = append(w.woken, r.next.woken...)
 	}
 	r.next.entries = append(w.entries, r.next.entries...)

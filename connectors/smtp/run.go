@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,10 +22,9 @@ type run struct {
 	owner   string          // of this run's claims
 
 	standing *standing
-	lanes    *lanes
+	feeds    []*feed
 	inHand   map[markID]*job
-	fresh    []event.Record // from the queue; they wait for a look at what stands against them
-	ready    []*job
+	ready    ready
 	waiting  []*job // for their next attempt
 
 	routes   []*route
@@ -32,12 +32,11 @@ type run struct {
 	reports  chan report
 	carriers sync.WaitGroup
 
-	next    round       // what the next round is to do
-	under   *round      // the round under way; nil: none
-	rounds  chan error  // its end
-	looked  time.Time   // when the last look at the standing began
-	polling bool        // a look into the queue is under way
-	polls   chan polled // its end
+	next   round       // what the next round is to do
+	under  *round      // the round under way; nil: none
+	rounds chan error  // its end
+	looked time.Time   // when the last look at the standing began
+	polls  chan polled // the ends of looks into the queues
 
 	counting  bool // the length of the queue is being asked for
 	counts    chan int64
@@ -46,10 +45,9 @@ type run struct {
 	countedAt int64 // what was settled by then
 	published time.Time
 	settled   int64
+	out       int64 // mails that count against the day's cap before they are recorded
 
 	ends      map[event.TopicPartition]event.Span // of the queue when a run with once began
-	last      map[event.TopicPartition]int64      // the newest offset taken
-	lag       int64                               // of the queue, where the last look asked for it; else -1
 	brokers   trouble
 	lastRetry error // why the last mail that waits does
 	progress  time.Time
@@ -78,7 +76,7 @@ func (r *run) loop(ctx context.Context) error {
 		if now := time.Now(); now.Sub(r.published) >= statusEvery {
 			r.publish(now)
 		}
-		if r.quiet() && (stopping || r.drained()) {
+		if r.quiet() && (stopping || r.done()) {
 			return r.failed
 		}
 		wait := time.NewTimer(r.untilNext(stopping))
@@ -139,16 +137,14 @@ func (r *run) begin(ctx context.Context) error {
 
 // quiet reports whether nothing is under way and nothing waits to be written.
 func (r *run) quiet() bool {
-	return len(r.busy) == 0 && r.under == nil && !r.polling && !r.counting && len(r.next.entries) == 0
+	return len(r.busy) == 0 && r.under == nil && !r.counting && len(r.next.entries) == 0 &&
+		!slices.ContainsFunc(r.feeds, func(f *feed) bool { return f.polling })
 }
 
-// drained reports whether, with once, all that was queued when the run began is settled: nothing is left, or every
-// partition has been read past its end of then.
-func (r *run) drained() bool {
-	if !r.once || len(r.fresh)+len(r.ready)+len(r.waiting)+len(r.next.woken) > 0 || len(r.lanes.ready) > 0 {
-		return false
-	}
-	return r.lag == 0 || r.past()
+// done reports whether a run with once has nothing left to do.
+func (r *run) done() bool {
+	return r.once && r.ready.len()+len(r.waiting)+len(r.next.woken) == 0 &&
+		!slices.ContainsFunc(r.feeds, func(f *feed) bool { return !r.drained(f) })
 }
 
 // untilNext is how long nothing needs to be done unless something is reported.
@@ -167,7 +163,7 @@ func (r *run) untilNext(stopping bool) time.Duration {
 	if r.under == nil && !r.brokers.pausing() {
 		at(r.lookDue())
 	}
-	if len(r.ready) > 0 && r.errPaused() == nil {
+	if r.ready.len() > 0 && r.errPaused() == nil && r.errCapped() == nil {
 		now := time.Now()
 		for _, w := range r.routes {
 			if d, open := w.wait(now); open {
@@ -189,9 +185,11 @@ func (r *run) finish(err error) (Summary, error) {
 		}
 	}
 	r.carriers.Wait()
-	if records := r.lanes.committable(); len(records) > 0 && err == nil {
-		if cerr := r.queue.Commit(r.work, records); cerr != nil {
-			r.options.Logger.Warn("last commit failed; its mails are settled and will be skipped", "error", cerr)
+	for _, f := range r.feeds {
+		if records := f.lanes.committable(); len(records) > 0 && err == nil {
+			if cerr := f.queue.Commit(r.work, records); cerr != nil {
+				r.options.Logger.Warn("last commit failed; its mails are settled and will be skipped", "error", cerr)
+			}
 		}
 	}
 	r.publish(time.Now())

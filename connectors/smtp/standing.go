@@ -23,6 +23,8 @@ type standing struct {
 	suppressions string // topic
 	deliveries   string // topic
 	remember     int    // days
+	capped       bool   // mails are counted by the day
+	zone         *time.Location
 	log          *slog.Logger
 
 	reader   event.Reader // nil: not open
@@ -32,10 +34,11 @@ type standing struct {
 	suppressed  map[string]map[string]suppression // registration → reason
 	marks       map[markID]mark
 	claims      map[markID]claim
-	overwritten map[markID]bool    // settled, and then claimed by this owner, who did not know
-	paused      *event.Suppression // of all mails; nil: they go out
-	doubts      int64              // marks that are in doubt
-	newest      uint16             // the newest day of a delivery, by the brokers' clock
+	overwritten map[markID]bool      // settled, and then claimed by this owner, who did not know
+	paused      *event.Suppression   // of all mails; nil: they go out
+	perDay      map[event.Date]int64 // mails handed over, where they are counted
+	doubts      int64                // marks that are in doubt
+	newest      uint16               // the newest day of a delivery, by the brokers' clock
 }
 
 // markID is a notification id in 16 bytes.
@@ -46,7 +49,8 @@ type mark struct {
 	day      uint16 // of the record, since 1970
 	state    markState
 	attempts uint8
-	status   uint8 // in deliveryStatuses
+	status   uint8      // in deliveryStatuses
+	handed   event.Date // to a relay, last; 0: never, or not counted
 }
 
 type markState uint8
@@ -68,7 +72,7 @@ const pollMax = 5000
 func newStanding(t Topics, o Options, owner string) *standing {
 	return &standing{
 		owner: owner, topics: t, log: o.Logger, suppressions: o.Prefix + "suppressions", deliveries: o.Prefix + "deliveries",
-		remember:   int(o.Limits.Remember / (24 * time.Hour)),
+		remember: int(o.Limits.Remember / (24 * time.Hour)), capped: o.DailyCap > 0, zone: o.Zone, perDay: map[event.Date]int64{},
 		position:   map[event.TopicPartition]int64{},
 		suppressed: map[string]map[string]suppression{}, marks: map[markID]mark{},
 		claims: map[markID]claim{}, overwritten: map[markID]bool{},
@@ -198,6 +202,11 @@ func (s *standing) settle(id markID, d event.Delivery, at time.Time) {
 			m.state = doubtfulEnd
 		}
 	}
+	if day := s.handedOver(&d); day != 0 {
+		if m.handed = day; s.marks[id].handed != day {
+			s.perDay[day]++
+		}
+	}
 	delete(s.claims, id)
 	delete(s.overwritten, id)
 	if s.marks[id].state == settled && m.state != settled {
@@ -212,6 +221,9 @@ func (s *standing) setMark(id markID, at time.Time, m mark) {
 	if m.state == unsettled {
 		delete(s.marks, id)
 		return
+	}
+	if m.handed == 0 {
+		m.handed = s.marks[id].handed
 	}
 	m.day = s.newest
 	if !at.IsZero() {

@@ -15,8 +15,16 @@ type Status struct {
 	Retrying int   `json:"retrying"` // of these, waiting for another attempt
 	// OldestSeconds is how long the oldest mail in hand has been in the queue.
 	OldestSeconds float64 `json:"oldest_seconds"`
+	Cap           *Cap    `json:"cap"`      // null: none
 	InDoubt       int64   `json:"in_doubt"` // mails recorded as such, of all instances, as far back as deliveries are remembered
 	Settled       int64   `json:"settled"`  // by this run
+}
+
+// Cap is the day's cap, and what is used of it.
+type Cap struct {
+	Limit int64  `json:"limit"`
+	Used  int64  `json:"used"`
+	Held  string `json:"held,omitempty"` // why mails wait for another hour or day; "" while none does
 }
 
 // Pause is an operator's word that nothing is handed over.
@@ -51,13 +59,16 @@ func (c *Connector) Status() Status {
 // publish says how the run stands.
 func (r *run) publish(now time.Time) {
 	r.published = now
-	queued := r.queued
-	if queued > 0 {
-		queued = max(0, queued-(r.settled-r.countedAt))
-	}
-	s := Status{Queued: queued, InHand: len(r.inHand), Retrying: len(r.waiting), InDoubt: r.standing.inDoubt(), Settled: r.settled}
+	s := Status{Queued: r.backlog(), InHand: len(r.inHand), Retrying: len(r.waiting), InDoubt: r.standing.inDoubt(), Settled: r.settled}
 	if p := r.standing.pause(); p != nil {
 		s.Paused = &Pause{Since: p.Since, Reason: p.Note}
+	}
+	if r.options.DailyCap > 0 {
+		lastDay, _ := r.room()
+		s.Cap = &Cap{Limit: int64(r.options.DailyCap), Used: int64(r.options.DailyCap) - lastDay}
+		if err := r.errCapped(); err != nil {
+			s.Cap.Held = err.Error()
+		}
 	}
 	for _, w := range r.routes {
 		x := RelayStatus{Relay: w.relay.options.Address, Connections: w.relay.options.Connections, Allowed: w.width, Busy: w.busy}
@@ -66,8 +77,10 @@ func (r *run) publish(now time.Time) {
 		}
 		s.Relays = append(s.Relays, x)
 	}
-	if oldest := r.lanes.oldest(); !oldest.IsZero() {
-		s.OldestSeconds = max(0, now.Sub(oldest).Seconds())
+	for _, f := range r.feeds {
+		if oldest := f.lanes.oldest(); !oldest.IsZero() {
+			s.OldestSeconds = max(s.OldestSeconds, now.Sub(oldest).Seconds())
+		}
 	}
 	r.Connector.status.Store(&s)
 }
@@ -79,10 +92,30 @@ func (r *run) count(ctx context.Context, now time.Time) {
 	}
 	r.counting, r.counted = true, now
 	go func() {
-		n, err := r.queue.Lag(ctx)
+		n, err := r.length(ctx)
 		if err != nil {
 			n = -1
 		}
 		r.counts <- n
 	}()
+}
+
+// backlog is the length of the queue as of now, by the last count and what was settled since; -1: not known.
+func (r *run) backlog() int64 {
+	if r.queued < 0 {
+		return -1
+	}
+	return max(0, r.queued-(r.settled-r.countedAt))
+}
+
+// length is how many mails are queued without an outcome. One that the other feed is to pass over counts twice until then.
+func (r *run) length(ctx context.Context) (n int64, err error) {
+	for _, f := range r.feeds {
+		lag, err := f.queue.Lag(ctx)
+		if err != nil {
+			return 0, err
+		}
+		n += lag
+	}
+	return n, nil
 }

@@ -42,7 +42,7 @@ func (r *run) spent() error {
 	if !r.once || len(r.busy) > 0 || time.Since(r.progress) <= r.budget() {
 		return nil
 	}
-	reasons := []error{r.errPaused()}
+	reasons := []error{r.errPaused(), r.errCapped()}
 	for _, w := range r.routes {
 		reasons = append(reasons, w.away.err)
 	}
@@ -56,22 +56,22 @@ func (r *run) spent() error {
 	return fmt.Errorf("%d mails stay queued, none was settled for %s: %w", r.left(), r.budget(), why)
 }
 
-// budget is how long a run with once stands still before it gives up; while sending is paused only as long as it takes to
+// budget is how long a run with once stands still before it gives up; while sending is held only as long as it takes to
 // settle what must not be sent anyway.
 func (r *run) budget() time.Duration {
-	if r.errPaused() != nil {
-		return min(r.options.Retry.Budget, pausedBudget)
+	if r.errPaused() != nil || r.errCapped() != nil {
+		return min(r.options.Retry.Budget, heldBudget)
 	}
 	return r.options.Retry.Budget
 }
 
-const pausedBudget = 5 * time.Second
+const heldBudget = 5 * time.Second
 
 func (r *run) left() int64 {
 	ctx, cancel := context.WithTimeout(r.work, 5*time.Second)
 	defer cancel()
-	if lag, err := r.queue.Lag(ctx); err == nil {
-		return lag
+	if n, err := r.length(ctx); err == nil {
+		return n
 	}
 	return int64(len(r.inHand))
 }

@@ -39,6 +39,7 @@ func (c *Config) checkMail(r *report) {
 	}
 	between(r, "mail.retry.min", m.Retry.Min, time.Millisecond, time.Hour)
 	between(r, "mail.retry.max", m.Retry.Max, m.Retry.Min, day)
+	between(r, "mail.daily_cap", m.DailyCap, 0, 100_000_000)
 	oneOf(r, "mail.in_doubt", m.InDoubt, "park", "resend")
 	if m.Website != "" {
 		if u, err := url.Parse(m.Website); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {

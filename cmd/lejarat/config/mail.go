@@ -24,6 +24,9 @@ type Mail struct {
 	Hello string `yaml:"hello,omitempty"`
 	// Retry bounds the growing pause before another attempt.
 	Retry Retry `yaml:"retry"`
+	// DailyCap is how many mails may be handed over on a civil day (calendar.timezone), by all instances together; 0 is any
+	// number. Mails of the last day go first. Default 0.
+	DailyCap int `yaml:"daily_cap"`
 	// InDoubt says what becomes of a mail whose answer was never seen: park (reported, not sent again) or resend
 	// (sent once more, and again after a crash, so that nothing is lost). Default resend.
 	InDoubt string `yaml:"in_doubt"`

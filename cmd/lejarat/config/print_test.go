@@ -85,6 +85,7 @@ mail:
   relay: {user: u, password_file: /run/secrets/relay, rate: 600/min}
   further_relays: [{address: "b:25", rate: 1/s}, {address: "c:25", tls: tls, connections: 2}]
   website: https://example.hu/
+  daily_cap: 50000
 limits: {transaction_pause: 0s, max_record_bytes: 1000000}
 `
 
