@@ -9,7 +9,7 @@
 //     twice, late and out of order.
 //   - Only a failure of the address itself suppresses it (hard in judge.go), and only where the report is about that address:
 //     who forwards mail elsewhere and lets that address die is still there.
-//   - The suppression is durable before the delivery that says bounced, and both before a message is taken over: whatever
+//   - The suppression is durable before the delivery that says bounced, and both before a message is taken over (I36): what
 //     breaks off between is done again, and a report that comes again finds that it was recorded and changes nothing, also
 //     after an operator has lifted what it did.
 //   - Nothing of a message is logged, recorded or returned but codes: it holds addresses, and often a letter.

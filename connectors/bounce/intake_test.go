@@ -72,7 +72,7 @@ func TestMaildir(t *testing.T) {
 	}
 }
 
-// TestCrashBetweenTheRecords: wherever it breaks off, the message stays, and the next time completes what was begun, once.
+// TestCrashBetweenTheRecords (I36): wherever it breaks off, the message stays, and the next time completes what was begun, once.
 func TestCrashBetweenTheRecords(t *testing.T) {
 	for stop := range 4 {
 		t.Run(fmt.Sprint(stop), func(t *testing.T) {
