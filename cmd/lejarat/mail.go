@@ -96,16 +96,19 @@ func mail(ctx context.Context, cfg *config.Config, clk timepiece, terminal *scre
 	return connector.Run(ctx, once)
 }
 
-// mailGroup is the consumer group of all instances of the connector.
-func mailGroup(cfg *config.Config) string { return cfg.Kafka.TopicPrefix + "mail" }
+// mailGroups are the consumer groups of all instances of the connector: that of all mails but those of the last day, and
+// theirs.
+func mailGroups(cfg *config.Config) []string {
+	return []string{cfg.Kafka.TopicPrefix + "mail", cfg.Kafka.TopicPrefix + "mail.last-day"}
+}
 
-// consumeMail joins the two groups of the connector: that of all mails, and one that looks ahead for those of the last day.
+// consumeMail joins the groups of the connector.
 func consumeMail(ctx context.Context, k *kafka.Client, cfg *config.Config, o *smtp.Options) (queue *kafka.Consumer, leave func(), err error) {
-	topic := cfg.Kafka.Topics().MailSink
-	if queue, err = k.Consume(ctx, mailGroup(cfg), topic); err != nil {
+	topic, groups := cfg.Kafka.Topics().MailSink, mailGroups(cfg)
+	if queue, err = k.Consume(ctx, groups[0], topic); err != nil {
 		return nil, nil, err
 	}
-	ahead, err := k.Consume(ctx, mailGroup(cfg)+".last-day", topic)
+	ahead, err := k.Consume(ctx, groups[1], topic)
 	if err != nil {
 		queue.Close()
 		return nil, nil, err

@@ -105,3 +105,23 @@ func TestMailPauseAndResume(t *testing.T) {
 		t.Errorf("%s, %d mails", out, d.box.Count())
 	}
 }
+
+// TestHeldLastDayMailIsWaiting: the group that takes everything else is past it, and still it is not missing.
+func TestHeldLastDayMailIsWaiting(t *testing.T) {
+	d := openDesk(t, "")
+	id, at := mailOf(1), time.Now().Format(event.TimeFormat)
+	d.put(d.cfg.Kafka.Topics().Notifications, id, event.Notice{ID: id, Kind: event.KindExpiry, Decision: event.Emitted, RunDate: d.today().String(), RegistrationRef: mailOf(1001)})
+	d.put(d.cfg.Kafka.Topics().MailSink, mailOf(1001), event.Mail{ID: id, Kind: event.KindExpiry, RegistrationRef: mailOf(1001), RunDate: d.today().String(),
+		To: event.MailTo{Email: "kanari@polgar.example.hu"}, EmittedAt: at, NotAfter: time.Now().Add(20 * time.Hour).Format(time.RFC3339)})
+	d.must("mail", "pause", "for this test")
+	if _, err := d.lejarat("", "mail", "--once"); err == nil {
+		t.Error("sent while paused")
+	}
+	committed, err := d.k.Committed(d.ctx, mailGroups(d.cfg)[0], d.cfg.Kafka.Topics().MailSink)
+	if err != nil || len(committed) != 1 {
+		t.Fatalf("the other group has committed %v, %v", committed, err)
+	}
+	if out := d.must("report"); !strings.Contains(out, "1 waiting") || strings.Contains(out, "missing") {
+		t.Error(out)
+	}
+}

@@ -96,7 +96,7 @@ func readyToRebuild(ctx context.Context, cfg *config.Config, k *kafka.Client, lo
 		return refused("generation %d is live, state.generation is %d: set state.generation: %d to make a new one from the sources", live, cfg.State.Generation, live+1)
 	}
 	// A mail must not be judged by suppressions that are being written anew from the first record on.
-	if err := nobodyRuns(ctx, cfg, k, log, append(processor.Groups(cfg.Kafka.TopicPrefix, live), mailGroup(cfg))...); err != nil {
+	if err := nobodyRuns(ctx, cfg, k, log, append(processor.Groups(cfg.Kafka.TopicPrefix, live), mailGroups(cfg)...)...); err != nil {
 		return err
 	}
 	_, err = k.CreateTopics(ctx, topicSpecs(cfg))

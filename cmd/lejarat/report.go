@@ -62,7 +62,7 @@ func reportCommand(o *options) *cobra.Command {
 // report reads the topics.
 func report(ctx context.Context, cfg *config.Config, f *reportFlags, now time.Time) (*tally.Report, error) {
 	t := cfg.Kafka.Topics()
-	q := tally.Query{Zone: cfg.Calendar.Location(), Group: mailGroup(cfg),
+	q := tally.Query{Zone: cfg.Calendar.Location(), Groups: mailGroups(cfg),
 		Topics: tally.Topics{Notifications: t.Notifications, MailSink: t.MailSink, Deliveries: t.Deliveries}}
 	today := event.DateOf(now, q.Zone)
 	q.From, q.To = today, today

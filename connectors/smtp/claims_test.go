@@ -132,6 +132,22 @@ func (p *process) Poll(ctx context.Context, most int, wait time.Duration) ([]eve
 
 func (p *process) Lag(ctx context.Context) (int64, error) { return p.member.Lag(ctx) }
 
+// seat is a second group that the process is in.
+type seat struct {
+	*process
+	of *member
+}
+
+func (s seat) Commit(ctx context.Context, records []event.Record) (err error) {
+	return errors.Join(s.step(func() { err = s.of.Commit(ctx, records) }), err)
+}
+
+func (s seat) Poll(ctx context.Context, most int, wait time.Duration) ([]event.Record, error) {
+	return s.of.Poll(ctx, most, wait)
+}
+
+func (s seat) Lag(ctx context.Context) (int64, error) { return s.of.Lag(ctx) }
+
 // The process is killed at every step that anybody could notice, before and after it: each mail arrives, twice at most
 // where it was claimed at that moment, and deliveries says of which.
 func TestCrashAtEveryStep(t *testing.T) {
@@ -182,18 +198,19 @@ func crash(t *testing.T, base *Connector, limit int, before bool, mails, connect
 	b := newBench(t, relay.address())
 	b.options.Relays[0].Connections, b.options.Limits.Claim = connections, 20*time.Millisecond
 	b.options.Limits.Drain, b.options.Limits.Freshness = time.Millisecond, time.Hour
-	for n := range mails {
+	b.queue(lastDayMail(0)) // of both groups
+	for n := 1; n < mails; n++ {
 		b.queue(sampleMail(n))
 	}
 	p := &process{broker: b.broker, member: b.join(), kill: kill, limit: limit, before: before}
 	alive.Store(p)
 	c := base.with(b.options)
-	c.queue, c.topics = p, p
+	c.queue, c.topics, c.options.LastDay = p, p, seat{p, b.joinAs("last-day")}
 	_, _ = c.Run(ctx, true)
 	alive.Store(nil)
 	died = p.died()
 	inQuestion := b.openClaims()
-	c.queue, c.topics = b.join(), b.broker
+	c.queue, c.topics, c.options.LastDay = b.join(), b.broker, b.joinAs("last-day")
 	if s, err := c.Run(t.Context(), true); err != nil || s.Left != 0 {
 		t.Fatalf("the next run: %v %+v", err, s)
 	}

@@ -7,8 +7,8 @@
 //     attempt: Message-ID, Date and boundary come from the record.
 //   - Everything that fails before the final dot is written was provably not delivered and is tried again. Only from
 //     the dot to its answer is a mail in doubt. Such a mail is recorded as in_doubt, then sent once more (Options.InDoubt);
-//     if that answer is not seen either, it stays in doubt. After a doubt comes a pause and then one mail, this one, before
-//     any other: a relay that has fallen silent gets one mail a connection into doubt, not one after another.
+//     if that answer is not seen either, it stays in doubt. After a doubt its relay gets a pause, and this mail
+//     goes before any other: a relay that has fallen silent gets one mail a connection into doubt, not one after another.
 //   - A claim is in deliveries before the dot, the outcome after it, and both before the queue's offset moves (claims.go,
 //     round.go). After a crash the mails in question are those claimed, at most one a connection. They are in doubt too:
 //     reported, then sent once more or parked. A mail that may have come twice is accepted with the reason "resent".

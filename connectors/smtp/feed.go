@@ -12,9 +12,10 @@ import (
 // feed is a queue as a run reads it. With two, one brings the mails of the last day alone and the other all the rest: so a
 // mail that is good for today only is found however many others are queued before it.
 type feed struct {
-	queue Queue
-	takes func(*job) bool
-	lanes *lanes
+	queue   Queue
+	all     bool // it brings both
+	lastDay bool // it brings the mails of the last day; else the rest
+	lanes   *lanes
 
 	fresh   []event.Record                 // they wait for a look at what stands against them
 	polling bool                           // a look into the queue is under way
@@ -24,14 +25,16 @@ type feed struct {
 
 // feeds are those of a run.
 func (c *Connector) feeds() []*feed {
-	one := func(q Queue, takes func(*job) bool) *feed {
-		return &feed{queue: q, takes: takes, lanes: newLanes(), last: map[event.TopicPartition]int64{}, lag: -1}
+	one := func(q Queue, all, lastDay bool) *feed {
+		return &feed{queue: q, all: all, lastDay: lastDay, lanes: newLanes(), last: map[event.TopicPartition]int64{}, lag: -1}
 	}
 	if c.options.LastDay == nil {
-		return []*feed{one(c.queue, func(*job) bool { return true })}
+		return []*feed{one(c.queue, true, false)}
 	}
-	return []*feed{one(c.options.LastDay, func(j *job) bool { return j.lastDay }), one(c.queue, func(j *job) bool { return !j.lastDay })}
+	return []*feed{one(c.options.LastDay, false, true), one(c.queue, false, false)}
 }
+
+func (f *feed) takes(j *job) bool { return f.all || j.lastDay == f.lastDay }
 
 // patience is how long a look into the queue waits for new records.
 const patience = time.Second
@@ -71,15 +74,28 @@ func (r *run) look(ctx context.Context) {
 
 // full says whether there is enough of a queue in hand.
 func (r *run) full(f *feed) bool {
-	of := func(jobs []*job) (n int) {
-		for _, j := range jobs {
-			if j.feed == f {
-				n++
-			}
-		}
-		return n
+	ready := len(f.fresh)
+	switch {
+	case f.all:
+		ready += r.ready.len()
+	case f.lastDay:
+		ready += len(r.ready.lastDay)
+	default:
+		ready += len(r.ready.rest)
 	}
-	return len(f.fresh)+r.ready.count(of) > r.options.Limits.Batch/2 || of(r.waiting) >= r.options.Limits.Deferred
+	if ready > r.options.Limits.Batch/2 {
+		return true
+	}
+	if len(r.waiting) < r.options.Limits.Deferred {
+		return false
+	}
+	waiting := 0
+	for _, j := range r.waiting {
+		if j.feed == f {
+			waiting++
+		}
+	}
+	return waiting >= r.options.Limits.Deferred
 }
 
 // take takes in what a look into a queue brought.
@@ -91,7 +107,7 @@ func (r *run) take(p polled) error {
 		r.next.look = true
 	}
 	if lost := (*event.Lost)(nil); errors.As(p.err, &lost) {
-		if f.queue == r.queue { // the other group has lost the same; what it takes is settled within a day
+		if !f.lastDay { // the other group has lost the same; what it takes is settled within a day
 			r.lost(lost)
 		}
 		return nil

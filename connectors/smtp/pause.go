@@ -49,6 +49,10 @@ func (r *run) errPaused() error {
 
 // sweep ends mails that must not be sent any more while nobody asks for them: too late, or called off.
 func (r *run) sweep() {
+	if time.Since(r.swept) < r.options.Limits.Look {
+		return
+	}
+	r.swept = time.Now()
 	r.ready.keep(func(j *job) bool { return r.standing.mark(j.id).state == claimedState || !r.ended(j) })
 }
 

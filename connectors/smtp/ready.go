@@ -39,9 +39,6 @@ func (q *ready) pop(rest bool) *job {
 	return nil
 }
 
-// count adds up over all kinds.
-func (q *ready) count(of func([]*job) int) int { return of(q.doubt) + of(q.lastDay) + of(q.rest) }
-
 func (q *ready) len() int { return len(q.doubt) + len(q.lastDay) + len(q.rest) }
 
 // keep drops those that are not to be kept.

@@ -44,6 +44,7 @@ type run struct {
 	queued    int64 // the answer; -1: not known
 	countedAt int64 // what was settled by then
 	published time.Time
+	swept     time.Time // when mails that only wait were last looked through
 	settled   int64
 	out       int64 // mails that count against the day's cap before they are recorded
 

@@ -30,7 +30,7 @@ type Query struct {
 	From, To event.Date // run dates, both included
 	Zone     *time.Location
 	Topics   Topics
-	Group    string // of the connector, on MailSink
+	Groups   []string // of the connector, on MailSink; it is past a mail when all of them are
 }
 
 // Topics are names.
@@ -140,7 +140,7 @@ func Make(ctx context.Context, log Log, q Query) (*Report, error) {
 	if err := t.read(ctx, q.Topics.MailSink, t.mail); err != nil {
 		return nil, err
 	}
-	committed, err := log.Committed(ctx, q.Group, q.Topics.MailSink)
+	committed, err := t.committed(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -148,6 +148,27 @@ func Make(ctx context.Context, log Log, q Query) (*Report, error) {
 		return nil, err
 	}
 	return t.report(committed), nil
+}
+
+// committed is how far all groups are; partitions of which one has committed nothing are missing.
+func (t *tally) committed(ctx context.Context) (all map[event.TopicPartition]int64, err error) {
+	for i, group := range t.q.Groups {
+		one, err := t.log.Committed(ctx, group, t.q.Topics.MailSink)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			all = one
+			continue
+		}
+		for tp, at := range all {
+			other, known := one[tp]
+			if all[tp] = min(at, other); !known {
+				delete(all, tp)
+			}
+		}
+	}
+	return all, nil
 }
 
 var errFound = errors.New("found")
