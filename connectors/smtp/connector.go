@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -54,6 +55,11 @@ func New(o Options, q Queue, t Topics) (*Connector, error) {
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, fmt.Errorf("setting up the mail connector: %w", err)
+	}
+	for _, x := range o.Relays {
+		if host, _, _ := net.SplitHostPort(x.Address); x.TLS == NoTLS && !isLocal(host) {
+			o.Logger.Warn("letters cross the network in clear: this relay's tls is none", "relay", x.Address)
+		}
 	}
 	return &Connector{
 		options: o, queue: q, topics: t, relays: relays, status: &atomic.Pointer[Status]{},

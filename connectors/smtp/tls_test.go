@@ -107,6 +107,9 @@ func certificate(t testing.TB, expired bool) (cfg *tls.Config, caFile string) {
 
 func TestEncryptionAndLogin(t *testing.T) {
 	cfg, ca := certificate(t, false)
+	old := cfg.Clone()
+	old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
+	outdated, outdatedCA := certificate(t, true)
 	for _, c := range []struct {
 		name     string
 		server   *tls.Config
@@ -120,6 +123,10 @@ func TestEncryptionAndLogin(t *testing.T) {
 		{"no login", cfg, false, Relay{TLS: StartTLS, CAFile: ca}, "MAIL: answered 502"},
 		{"certificate unknown", cfg, false, Relay{TLS: StartTLS}, "certificate is not trusted"},
 		{"certificate unknown, tls", cfg, true, Relay{TLS: TLS}, "certificate is not trusted"},
+		{"certificate expired", outdated, false, Relay{TLS: StartTLS, CAFile: outdatedCA}, "certificate is not trusted"},
+		{"tls 1.1", old, false, Relay{TLS: StartTLS, CAFile: ca}, "connect: "},
+		{"tls 1.1 from the first byte", old, true, Relay{TLS: TLS, CAFile: ca}, "connect: "},
+		{"the default is starttls", nil, false, Relay{CAFile: ca}, "no usable session"},
 		{"starttls not offered", nil, false, Relay{TLS: StartTLS, CAFile: ca}, "no usable session"},
 		{"tls not spoken", nil, false, Relay{TLS: TLS, CAFile: ca}, "does not speak TLS"},
 	} {
