@@ -79,7 +79,7 @@ var deliveries = map[string]string{
 	event.DeliverySuppressed + " " + event.SuppressSwitchedOff: "The mail was stopped before it went out, at {mailed}: the service had been switched off.",
 	event.DeliverySuppressed + " " + event.SuppressDeleted:     "The mail was stopped before it went out, at {mailed}: the registration had been deleted.",
 	event.DeliverySuppressed + " " + event.SuppressMoved:       "The mail was stopped before it went out, at {mailed}: the registration had got another e-mail address.",
-	event.DeliverySuppressed + " " + event.SuppressAddress:     "The mail was stopped before it went out, at {mailed}: mails to this address come back.",
+	event.DeliverySuppressed + " " + event.SuppressAddress:     "The mail was stopped before it went out, at {mailed}: an earlier one to this address came back, or was reported as unwanted.",
 	event.DeliverySuppressed + " " + event.SuppressOperator:    "The mail was stopped before it went out, at {mailed}: by an operator.",
 	event.DeliveryAccepted + " complaint":                      "The mail arrived. At {mailed} its receiver reported it as unwanted; no more mails go to this address.",
 	event.DeliveryInDoubt + " resent":                          "The mail was sent twice, lastly at {mailed}, because the mail server's answer to the first was never seen.",
