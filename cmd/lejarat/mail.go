@@ -48,7 +48,7 @@ func mailCommand(o *options) *cobra.Command {
 	clk.add(c)
 	c.Flags().BoolVar(&once, "once", false, "send what is queued, end")
 	c.Flags().StringVar(&listen, "listen", "", "host:port for metrics and health; none by default")
-	c.AddCommand(mailPauseCommand(o), mailResumeCommand(o))
+	c.AddCommand(mailPauseCommand(o), mailResumeCommand(o), mailStatusCommand(o))
 	return c
 }
 

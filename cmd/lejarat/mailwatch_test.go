@@ -94,6 +94,9 @@ func TestMailPauseAndResume(t *testing.T) {
 	if out := d.must("mail", "pause", "the relay moves"); !strings.Contains(out, "paused") {
 		t.Error(out)
 	}
+	if out := d.must("mail", "status"); !strings.HasPrefix(out, "paused since 2") || !strings.Contains(out, "the relay moves\nat most 1 mails are queued") {
+		t.Error(out)
+	}
 	if v := d.newest(d.cfg.Kafka.Topics().Suppressions)[event.PauseKey]; !strings.Contains(v, `"note":"the relay moves"`) || !strings.Contains(v, `"address_hash":null`) {
 		t.Errorf("the topic holds %s", v)
 	}
@@ -103,6 +106,9 @@ func TestMailPauseAndResume(t *testing.T) {
 	d.must("mail", "resume")
 	if out := d.must("mail", "--once"); !strings.HasPrefix(out, "1 accepted") || d.box.Count() != 1 {
 		t.Errorf("%s, %d mails", out, d.box.Count())
+	}
+	if out := d.must("mail", "status", "--json"); !strings.Contains(out, `"paused": null`) || !strings.Contains(out, `"queued_at_most": 0`) {
+		t.Error(out)
 	}
 }
 
