@@ -182,7 +182,7 @@ func TestMailPreview(t *testing.T) {
 		return fmt.Sprint(b.String(), err), exitStatus(err)
 	}
 	write("")
-	if said, code := preview("--out", out); code != 0 || !strings.Contains(said, "48 letters written, 0 findings") {
+	if said, code := preview("--out", out); code != 0 || !strings.Contains(said, "52 letters written, 0 findings") {
 		t.Errorf("%d %s", code, said)
 	}
 	if _, err := os.Stat(filepath.Join(out, "hu-passport-P6M.eml")); err != nil {

@@ -119,7 +119,8 @@ func lintParts(text, page string, report reporter) {
 		report(ruleRemote, "%s: %q: nothing in a mail may be fetched, run or filled in", layoutHTML, found)
 	}
 	for line := range strings.Lines(text) {
-		if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > maxTextLine {
+		line = strings.TrimSpace(line)
+		if n := utf8.RuneCountInString(line); n > maxTextLine && strings.Contains(line, " ") { // a long address cannot be broken
 			report(ruleLine, "%s: a line of the text has more than %d characters; put wrap before what is long", layoutText, maxTextLine)
 		}
 	}

@@ -129,12 +129,19 @@ func TestPreview(t *testing.T) {
 }
 
 func TestSampleDates(t *testing.T) {
+	unnamed := 0
 	for _, s := range mustTemplates(t, sampleOptions()).samples() {
+		if s.mail.To.Name == "" {
+			unnamed++
+		}
 		if s.name == "hu-passport-P6M" && (s.mail.RunDate != "2026-02-28" || *s.mail.DaysLeft != 184) {
 			t.Errorf("%+v", s.mail)
 		}
 		if s.name == "hu-identity_card-P2M-late" && (s.mail.RunDate != "2026-07-01" || *s.mail.DaysLeft != 61) {
 			t.Errorf("%+v %d", s.mail, *s.mail.DaysLeft)
 		}
+	}
+	if unnamed != 2*len(languages) {
+		t.Errorf("%d samples to somebody without a name", unnamed)
 	}
 }

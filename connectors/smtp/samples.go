@@ -14,8 +14,8 @@ type sample struct {
 	first bool // of its document
 }
 
-// samples are one mail for every language, document and notice, on its day and a day late, and the announcements. Their
-// person, number and dates are invented.
+// samples are one mail for every language, document and notice, on its day and a day late, and the announcements; of the
+// first of each kind another to somebody without a name, for a document without a number. All in them is invented.
 func (t *Templates) samples() (all []sample) {
 	expires, _ := event.ParseDate("2026-08-31")
 	documents := append(slices.Clone(t.options.Documents), Document{Type: "unlisted_type", Notices: []string{"P30D", "P0D"}})
@@ -24,8 +24,8 @@ func (t *Templates) samples() (all []sample) {
 			EmittedAt: "2026-02-28T06:00:00.000+01:00", To: event.MailTo{Email: "kovacs.anna@example.hu", Name: "Kovács Anna"}}
 		announcement := base
 		announcement.Kind = event.KindAnnouncement
-		all = append(all, sample{lang + "-announcement", announcement, true})
-		for _, d := range documents {
+		all = append(all, sample{lang + "-announcement", announcement, true}, unnamed(lang+"-announcement", announcement))
+		for n, d := range documents {
 			for i, notice := range d.Notices {
 				due := before(expires, parsePeriod(notice))
 				for _, run := range []event.Date{due, due + 1} {
@@ -42,12 +42,25 @@ func (t *Templates) samples() (all []sample) {
 					if run > due {
 						name += "-late"
 					}
-					all = append(all, sample{name, m, i == 0 && run == due})
+					first := i == 0 && run == due
+					all = append(all, sample{name, m, first})
+					if first && n == 0 {
+						all = append(all, unnamed(name, m))
+					}
 				}
 			}
 		}
 	}
 	return all
+}
+
+func unnamed(name string, m event.Mail) sample {
+	m.To.Name = ""
+	if m.Document != nil {
+		d := *m.Document
+		d.NumberMasked, m.Document = "", &d
+	}
+	return sample{name: name + "-unnamed", mail: m}
 }
 
 // before counts a period back from a date, to the month's last day where it has no such day.

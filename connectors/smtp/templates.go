@@ -86,11 +86,18 @@ func (t *Templates) load() error {
 			faults = append(faults, fmt.Errorf("mail.texts: no language %q; there are %s", lang, strings.Join(languages, ", ")))
 		}
 	}
+	marked := func(key, text string) {
+		if hasMark(text) {
+			faults = append(faults, fmt.Errorf("%s %w", key, errMarks))
+		}
+	}
+	marked("mail.from", t.sender.from.Name)
 	for _, lang := range languages {
 		for name, text := range t.options.Texts[lang] {
-			if hasMark(text) {
-				faults = append(faults, fmt.Errorf("mail.texts.%s.%s %w", lang, name, errMarks))
-			}
+			marked("mail.texts."+lang+"."+name, text)
+		}
+		for _, d := range t.options.Documents {
+			marked("documents."+d.Type+".names."+lang, d.Names[lang])
 		}
 	}
 	return errors.Join(append(faults, t.parse())...)
