@@ -31,10 +31,17 @@ type Options struct {
 // Handler judges messages one at a time. It is safe for concurrent use.
 type Handler struct {
 	o     Options
-	mu    sync.Mutex
+	limit time.Duration // of a message, its turn included
+	turn  chan struct{} // full while somebody has fates
 	fates *fates
-	away  bool // the brokers: said in the log
+
+	mu   sync.Mutex
+	away bool // the brokers: said in the log
 }
+
+// acceptTimeout is how long the brokers may take: mail servers wait longer for an answer, and their retries are better than a
+// queue of sessions here.
+const acceptTimeout = 30 * time.Second
 
 // NewHandler connects to nothing; Ready and Accept do.
 func NewHandler(o Options) *Handler {
@@ -44,7 +51,7 @@ func NewHandler(o Options) *Handler {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Handler{o: o, fates: newFates(o.Topics, o.Prefix+"deliveries", o.Prefix+"suppressions", o.Remember)}
+	return &Handler{o: o, limit: acceptTimeout, turn: make(chan struct{}, 1), fates: newFates(o.Topics, o.Prefix+"deliveries", o.Prefix+"suppressions", o.Remember)}
 }
 
 // ErrInHand says that a connector has the mail in hand at this moment, or ended without a word: the message must come again later.
@@ -52,15 +59,29 @@ var ErrInHand = errors.New("the mail's own outcome is not recorded yet")
 
 // Ready reads what is known of the mails of the last days. It may take a minute.
 func (h *Handler) Ready(ctx context.Context) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	if err := h.begin(ctx); err != nil {
+		return err
+	}
+	defer h.end()
 	return h.fates.refresh(ctx)
 }
 
+// begin waits for the caller's turn.
+func (h *Handler) begin(ctx context.Context) error {
+	select {
+	case h.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the brokers: %w", ctx.Err())
+	}
+}
+
+func (h *Handler) end() { <-h.turn }
+
 // Close lets go of the topics.
 func (h *Handler) Close() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	h.turn <- struct{}{}
+	defer h.end()
 	h.fates.close()
 }
 
@@ -100,15 +121,19 @@ func (h *Handler) judge(ctx context.Context, recipients []string, rep *report) (
 	if verdict != "" {
 		return verdict, nil
 	}
-	verdict, _ = rep.says("")
+	verdict, _ = rep.says("") // whose address it was is not known yet: a failure is the mail's so far
 	switch {
 	case !rep.agrees(k):
 		return Mismatch, nil
 	case verdict != Complained && verdict != MailFailed:
 		return verdict, nil
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, h.limit)
+	defer cancel()
+	if err := h.begin(ctx); err != nil {
+		return "", err
+	}
+	defer h.end()
 	if err := h.fates.refresh(ctx); err != nil {
 		return "", err
 	}
@@ -146,13 +171,18 @@ func (h *Handler) record(ctx context.Context, k Token, m fate, rep *report) (Ver
 			return "", err
 		}
 	}
+	what := event.DeliveryBounced
 	if verdict == Complained {
-		d = complained(d, at)
+		d, what = complained(d, at), reasonComplaint // the event that it was accepted is another
 	} else {
 		d = bounced(d, about, at)
 	}
-	return verdict, h.o.Topics.Produce(ctx, []event.Record{
-		event.Message(h.fates.deliveries, d.ID, fmt.Sprintf("%s/%d/%s", d.ID, d.Attempts, d.Status), "delivery", at, d)})
+	return verdict, h.o.Topics.Produce(ctx, []event.Record{delivery(h.fates.deliveries, d, what)})
+}
+
+// delivery is a record of deliveries; what names the event among those of the mail.
+func delivery(topic string, d event.Delivery, what string) event.Record {
+	return event.Message(topic, d.ID, fmt.Sprintf("%s/%d/%s", d.ID, d.Attempts, what), "delivery", d.At, d)
 }
 
 // mail reads the mail's record; empty where it is gone.

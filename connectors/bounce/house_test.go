@@ -1,6 +1,7 @@
 package bounce
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -13,10 +14,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.uber.org/goleak"
 
 	"lejarat/connectors/kafka"
 	"lejarat/processor/event"
+	"lejarat/processor/event/schema"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -40,6 +43,7 @@ type house struct {
 	forger  *Tokens
 	handler *Handler
 	seen    map[string]int64 // topic → records read by news
+	events  map[string]bool  // ids
 
 	mu       sync.Mutex
 	verdicts map[Verdict]int
@@ -48,8 +52,9 @@ type house struct {
 // broken is the topics, which fail when they are told to.
 type broken struct {
 	*kafka.Client
-	mu   sync.Mutex
-	fail func(step string, records []event.Record) error
+	mu     sync.Mutex
+	fail   func(step string, records []event.Record) error
+	silent bool // nothing is written, and nothing answered
 }
 
 func (b *broken) step(name string, records []event.Record) error {
@@ -72,6 +77,10 @@ func (b *broken) Produce(ctx context.Context, records []event.Record) error {
 	if err := b.step("produce", records); err != nil {
 		return err
 	}
+	if b.silent {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	return b.Client.Produce(ctx, records)
 }
 
@@ -84,7 +93,7 @@ func openHouse(t testing.TB) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(broker.Close)
-	h := &house{t: t, ctx: ctx, seen: map[string]int64{}, verdicts: map[Verdict]int{}}
+	h := &house{t: t, ctx: ctx, seen: map[string]int64{}, events: map[string]bool{}, verdicts: map[Verdict]int{}}
 	if h.k, err = kafka.Open(ctx, kafka.Options{Brokers: broker.Brokers()}); err != nil {
 		t.Fatal(err)
 	}
@@ -173,6 +182,36 @@ func (h *house) message(name string, n int, tokens *Tokens) string {
 		"Id: ID", "Id: "+mailIDOf(n)).Replace(string(raw))
 }
 
+// checkSchema holds a record of ours against its schema; those that a test has written have no headers.
+func (h *house) checkSchema(r *event.Record) {
+	h.t.Helper()
+	kind, ours := strings.CutPrefix(string(r.HeaderValue("ce_type")), "hu.lejarat.")
+	if !ours {
+		return
+	}
+	if id := string(r.HeaderValue("ce_id")); id == "" || h.events[id] {
+		h.t.Errorf("event id %q is missing, or another event's", id)
+	} else {
+		h.events[id] = true
+	}
+	doc, err := schema.Strict(kind)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	if err := c.AddResource(kind, doc); err != nil {
+		h.t.Fatal(err)
+	}
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(r.Value))
+	if err == nil {
+		err = c.MustCompile(kind).Validate(v)
+	}
+	if err != nil {
+		h.t.Errorf("%s: %v\n%s", r.Topic, err, r.Value)
+	}
+}
+
 // news returns what was written to deliveries and suppressions since the last time.
 func (h *house) news() (lines []string) {
 	h.t.Helper()
@@ -186,6 +225,7 @@ func (h *house) news() (lines []string) {
 				return nil
 			}
 			h.seen[topic] = r.Offset + 1
+			h.checkSchema(r)
 			lines = append(lines, strings.TrimLeft(string(r.Key), "0")+" "+string(r.Value))
 			return nil
 		}); err != nil {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -226,6 +227,34 @@ func TestListener(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestBrokersThatDoNotAnswer: nobody waits for ever, neither the message that is being written nor those behind it.
+func TestBrokersThatDoNotAnswer(t *testing.T) {
+	h := openHouse(t)
+	h.mails(1)
+	h.delivery(1, event.DeliveryAccepted)
+	h.news()
+	if err := h.handler.Ready(h.ctx); err != nil {
+		t.Fatal(err)
+	}
+	h.handler.limit = 200 * time.Millisecond
+	h.broken.silent = true
+	text := h.message("unknown_user", 1, h.tokens)
+	var all sync.WaitGroup
+	for range 5 {
+		all.Go(func() {
+			if v, err := h.handler.Accept(h.ctx, nil, strings.NewReader(text)); err == nil {
+				t.Errorf("%s %v", v, err)
+			}
+		})
+	}
+	all.Wait()
+	h.broken.silent = false
+	h.handler.limit = acceptTimeout
+	if v, err := h.handler.Accept(h.ctx, nil, strings.NewReader(text)); err != nil || v != AddressFailed || len(h.news()) != 2 {
+		t.Errorf("%s %v", v, err)
 	}
 }
 

@@ -79,8 +79,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, log io.Reader, apply bool) (
 			s.Suppressed = true
 		}
 		if record != nil {
-			deliveries = append(deliveries, event.Message(r.Prefix+"deliveries", record.ID,
-				fmt.Sprintf("%s/%d/%s", record.ID, record.Attempts, record.Status), "delivery", at, record))
+			deliveries = append(deliveries, delivery(r.Prefix+"deliveries", *record, record.Status))
 		}
 		out = append(out, s)
 	}
