@@ -3,7 +3,10 @@ package bounce
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+
+	"golang.org/x/net/idna"
 
 	"lejarat/processor/event"
 )
@@ -103,7 +106,26 @@ func (r recipient) hard() bool {
 // about says whether a report is about the address that the mail was for. A forwarding address that is dead is not:
 // the person may mend it without ever changing the address that is registered.
 func (r recipient) about(address string) bool {
-	return address != "" && strings.EqualFold(r.final, address)
+	return address != "" && strings.EqualFold(plain(r.final), plain(address))
+}
+
+// utf8Xtext is how RFC 6533 writes letters that are not ASCII.
+var utf8Xtext = regexp.MustCompile(`\\x\{([0-9A-Fa-f]{1,6})\}`)
+
+// plain is an address with its letters as such and its domain in ASCII: the mail went out so, whatever is registered.
+func plain(address string) string {
+	address = utf8Xtext.ReplaceAllStringFunc(strings.TrimSpace(address), func(s string) string {
+		r, err := strconv.ParseInt(s[3:len(s)-1], 16, 32)
+		if err != nil {
+			return s
+		}
+		return string(rune(r))
+	})
+	i := strings.LastIndexByte(address, '@')
+	if ascii, err := idna.Lookup.ToASCII(address[i+1:]); err == nil {
+		return address[:i+1] + ascii
+	}
+	return address
 }
 
 // bounced is the delivery of a mail that came back: what was known of it stays.

@@ -1,13 +1,14 @@
 package bounce
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"lejarat/processor/event"
@@ -71,7 +72,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, log io.Reader, apply bool) (
 	out := []Settled{}
 	var suppressions, deliveries []event.Record
 	at := r.Now().Format(event.TimeFormat)
-	for id, d := range doubts {
+	for _, id := range slices.SortedFunc(maps.Keys(doubts), func(a, b mailID) int { return bytes.Compare(a[:], b[:]) }) {
+		d := doubts[id]
 		e := said.verdict(id)
 		s, record := settle(d, e, at)
 		if m := mails[id]; record != nil && e.said == failedLater && e.dead(m.To.Email) {
@@ -83,7 +85,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, log io.Reader, apply bool) (
 		}
 		out = append(out, s)
 	}
-	slices.SortFunc(out, func(a, b Settled) int { return strings.Compare(a.ID, b.ID) })
 	if !apply {
 		return out, nil
 	}

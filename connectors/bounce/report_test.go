@@ -72,3 +72,24 @@ func nested(depth int) string {
 	}
 	return text
 }
+
+// TestAddressesAreCompared as they went out: a domain in ASCII, letters as RFC 6533 writes them, any case.
+func TestAddressesAreCompared(t *testing.T) {
+	for _, c := range []struct {
+		final, registered string
+		same              bool
+	}{
+		{"kanari1@polgar.example.hu", "Kanari1@POLGAR.example.hu", true},
+		{"kanari1@polgar.example.hu", " kanari1@polgar.example.hu ", true},
+		{"kanari1@xn--pldahu-bva.example", "kanari1@példahu.example", true},
+		{"kan\\x{E1}ri@xn--pldahu-bva.example", "kanári@példahu.example", true},
+		{"kanári@példahu.example", "kanári@xn--pldahu-bva.example", true},
+		{"kanari@regi.example.hu", "kanari@polgar.example.hu", false},
+		{"kan\\x{FFFFFFF}ri@a.hu", "kanari@a.hu", false},
+		{"", "", false}, {"a@b", "", false}, {"", "a@b", false}, {"no address", "a@b", false},
+	} {
+		if got := (recipient{final: c.final}).about(c.registered); got != c.same {
+			t.Errorf("%q and %q: %v", c.final, c.registered, got)
+		}
+	}
+}
