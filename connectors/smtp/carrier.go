@@ -12,6 +12,7 @@ type carrier struct {
 	route  *route // of it, the relay
 	conn   *conn
 	orders chan *job
+	body   []byte // of the last mail: room for the next
 }
 
 // report is what a carrier has to say about the mail that it has.
@@ -55,11 +56,12 @@ func (c *carrier) serve() {
 // carry brings a mail to its end at this connection.
 func (c *carrier) carry(j *job) report {
 	rep := report{carrier: c, job: j}
-	e, err := c.run.composer.compose(j.mail, j.emitted)
+	e, err := c.run.composer.composeInto(c.body, j.mail, j.emitted)
 	if err != nil {
 		rep.res = result{class: refused, phase: PhaseNone, cause: err.Error()}
 		return rep
 	}
+	c.body = e.body
 	if sender := c.run.options.Sender; sender != nil {
 		e.from = sender(j.mail.ID, j.record.Partition, j.record.Offset)
 	}

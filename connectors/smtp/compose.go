@@ -3,6 +3,7 @@ package smtp
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"time"
 
 	"lejarat/processor/event"
@@ -48,6 +49,11 @@ func newComposer(s sender, t *Templates, signer *signer, o Options) *composer {
 
 // compose returns the mail of a record. Its errors are the reasons above or parseMailbox's, never with personal data.
 func (c *composer) compose(m event.Mail, emitted time.Time) (envelope, error) {
+	return c.composeInto(nil, m, emitted)
+}
+
+// composeInto is compose with room for the body that the caller has: the body is there afterwards, or elsewhere.
+func (c *composer) composeInto(room []byte, m event.Mail, emitted time.Time) (envelope, error) {
 	to, err := parseMailbox(m.To.Email)
 	if err != nil {
 		return envelope{}, err
@@ -56,7 +62,7 @@ func (c *composer) compose(m event.Mail, emitted time.Time) (envelope, error) {
 	if err != nil {
 		return envelope{}, errNotRenderable
 	}
-	msg, err := c.message(m, l, to, emitted)
+	msg, err := c.message(room, m, l, to, emitted)
 	if err != nil {
 		return envelope{}, err
 	}
@@ -69,22 +75,22 @@ func (c *composer) compose(m event.Mail, emitted time.Time) (envelope, error) {
 }
 
 // message is the mail as its receiver gets it, but for signatures.
-func (c *composer) message(m event.Mail, l rendered, to mailbox, emitted time.Time) ([]byte, error) {
+func (c *composer) message(room []byte, m event.Mail, l letter, to mailbox, emitted time.Time) ([]byte, error) {
 	boundary := "lejarat-" + m.ID
-	b := make([]byte, 0, l.size()+2<<10)
+	b := slices.Grow(room[:0], l.size()+2<<10)
 	b = appendField(b, "Date", emitted.Format(time.RFC1123Z))
 	b = append(b, c.fixed...)
-	b = appendMailbox(b, "To", plain(m.To.Name), to.address)
-	b = appendField(b, "Subject", l.subject)
+	b = appendMailbox(b, "To", l.who.name, to.address)
+	b = appendField(b, "Subject", l.subject())
 	b = appendField(b, "Message-ID", "<"+m.ID+"@"+c.sender.domain()+">")
 	b = c.leave[m.Kind].appendFields(b, m.RegistrationRef)
 	b = appendField(b, "Content-Language", l.lang)
 	b = appendField(b, "MIME-Version", "1.0")
 	b = appendField(b, "Content-Type", "multipart/alternative;\r\n boundary=\""+boundary+"\"")
 	b = append(b, "\r\n--"+boundary+"\r\n"...)
-	b = appendPart(b, "text/plain", l.text)
+	b = l.appendText(appendPart(b, "text/plain"))
 	b = append(b, "\r\n--"+boundary+"\r\n"...)
-	b = appendPart(b, "text/html", l.html)
+	b = l.appendHTML(appendPart(b, "text/html"))
 	b = append(b, "\r\n--"+boundary+"--\r\n"...)
 	switch {
 	case len(b) > c.maxBytes:

@@ -187,7 +187,7 @@ func (c *composer) sampleMessage(m event.Mail) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.message(m, p.fill(personOf(m)), to, emitted)
+	return c.message(nil, m, letter{p, personOf(m)}, to, emitted)
 }
 
 func lintMessage(msg []byte, report reporter) {

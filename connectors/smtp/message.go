@@ -1,8 +1,8 @@
 package smtp
 
 import (
-	"bytes"
 	"fmt"
+	"io"
 	"mime/quotedprintable"
 	"strings"
 )
@@ -88,32 +88,37 @@ func printable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
-// appendPart writes one alternative of the letter, whose lines are encoded already.
-func appendPart(b []byte, mediaType string, encoded []byte) []byte {
+// appendPart begins one alternative of the letter, whose lines are encoded.
+func appendPart(b []byte, mediaType string) []byte {
 	b = appendField(b, "Content-Type", mediaType+"; charset=UTF-8")
 	b = appendField(b, "Content-Transfer-Encoding", "quoted-printable")
-	b = append(b, "\r\n"...)
-	return append(b, encoded...)
+	return append(b, "\r\n"...)
 }
 
-// encoder writes lines in quoted-printable. What ends in a line break is out, so that lines encoded before may follow.
+// encoder appends lines in quoted-printable. What ends in a line break is out, so that lines encoded before may follow.
 type encoder struct {
-	bytes.Buffer
+	b  []byte
 	qp *quotedprintable.Writer
 }
 
-func newEncoder() *encoder {
-	e := &encoder{}
-	e.qp = quotedprintable.NewWriter(&e.Buffer)
+func newEncoder(b []byte) *encoder {
+	e := &encoder{b: b}
+	e.qp = quotedprintable.NewWriter(e)
 	return e
 }
 
-func (e *encoder) encode(text string) {
-	_, _ = e.qp.Write([]byte(text)) // a buffer takes everything
+// Write takes what is encoded.
+func (e *encoder) Write(encoded []byte) (int, error) {
+	e.b = append(e.b, encoded...)
+	return len(encoded), nil
 }
 
-// encoded returns all that was written.
-func (e *encoder) encoded() []byte {
+func (e *encoder) encode(text string) {
+	_, _ = io.WriteString(e.qp, text) // it cannot fail: Write does not
+}
+
+// end returns all that there is.
+func (e *encoder) end() []byte {
 	_ = e.qp.Close()
-	return e.Bytes()
+	return e.b
 }

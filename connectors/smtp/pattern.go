@@ -26,16 +26,36 @@ const (
 
 func hasMark(s string) bool { return strings.ContainsAny(s, marks) }
 
-// rendered is a letter ready for a message.
-type rendered struct {
-	lang       string
-	subject    string // encoded
-	text, html []byte // quoted-printable
+// letter is a pattern and the person that it is to be filled with.
+type letter struct {
+	*pattern
+	who person
 }
 
-func (r rendered) size() int { return len(r.text) + len(r.html) }
+func (l letter) subject() string {
+	if hasMark(l.title) {
+		return encodeSubject(l.who.into(l.title))
+	}
+	return l.title
+}
 
-// letters render letters, and keep their patterns. They may be used by several goroutines.
+// size is about as long as the two parts become.
+func (l letter) size() (n int) {
+	for _, chunks := range [...][]chunk{l.text, l.html} {
+		for _, c := range chunks {
+			n += len(c.encoded) + 4*len(c.line)
+		}
+	}
+	return n
+}
+
+func (l letter) appendText(b []byte) []byte { return appendFilled(b, l.text, l.who) }
+
+func (l letter) appendHTML(b []byte) []byte {
+	return appendFilled(b, l.html, person{htmlEscaper.Replace(l.who.name), htmlEscaper.Replace(l.who.number)})
+}
+
+// letters write letters, and keep their patterns. They may be used by several goroutines.
 type letters struct {
 	templates *Templates
 	mu        sync.Mutex
@@ -83,7 +103,7 @@ func personOf(m event.Mail) person {
 // pattern is a letter without its person.
 type pattern struct {
 	lang       string
-	subject    string // encoded, unless it has holes
+	title      string // the subject, encoded unless it has holes
 	text, html []chunk
 }
 
@@ -97,8 +117,8 @@ func newLetters(t *Templates) *letters {
 	return &letters{templates: t, known: map[saying]*pattern{}}
 }
 
-// letter renders the letter of a record.
-func (ls *letters) letter(m event.Mail) (rendered, error) {
+// letter returns the letter of a record.
+func (ls *letters) letter(m event.Mail) (letter, error) {
 	who := personOf(m)
 	key := sayingOf(m, who)
 	ls.mu.Lock()
@@ -107,7 +127,7 @@ func (ls *letters) letter(m event.Mail) (rendered, error) {
 	if p == nil {
 		var err error
 		if p, err = ls.templates.pattern(m); err != nil {
-			return rendered{}, err
+			return letter{}, err
 		}
 		ls.mu.Lock()
 		if len(ls.known) >= maxPatterns {
@@ -116,7 +136,7 @@ func (ls *letters) letter(m event.Mail) (rendered, error) {
 		ls.known[key] = p
 		ls.mu.Unlock()
 	}
-	return p.fill(who), nil
+	return letter{p, who}, nil
 }
 
 // pattern writes and lays out the letter of a record.
@@ -132,9 +152,9 @@ func (t *Templates) pattern(m event.Mail) (*pattern, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pattern{lang: l.Lang, subject: l.Subject, text: cut(text), html: cut(html)}
-	if !hasMark(p.subject) {
-		p.subject = encodeSubject(p.subject)
+	p := &pattern{lang: l.Lang, title: l.Subject, text: cut(text), html: cut(html)}
+	if !hasMark(p.title) {
+		p.title = encodeSubject(p.title)
 	}
 	return p, nil
 }
@@ -162,12 +182,12 @@ var errMarks = errors.New("uses one of the private characters U+F8F0 to U+F8F4, 
 
 // cut parts a layout into what is encoded once and the lines with holes.
 func cut(layout string) (chunks []chunk) {
-	fixed := newEncoder()
+	fixed := newEncoder(nil)
 	flush := func() {
-		if b := fixed.encoded(); len(b) > 0 {
+		if b := fixed.end(); len(b) > 0 {
 			chunks = append(chunks, chunk{encoded: b})
 		}
-		fixed = newEncoder()
+		fixed = newEncoder(nil)
 	}
 	for line := range strings.Lines(layout) {
 		if hasMark(line) {
@@ -184,32 +204,16 @@ func cut(layout string) (chunks []chunk) {
 // htmlEscaper does what html/template does to text.
 var htmlEscaper = strings.NewReplacer("\x00", "\uFFFD", `"`, "&#34;", "&", "&amp;", "'", "&#39;", "+", "&#43;", "<", "&lt;", ">", "&gt;")
 
-// fill makes a letter to a person.
-func (p *pattern) fill(who person) rendered {
-	r := rendered{lang: p.lang, subject: p.subject}
-	if hasMark(r.subject) {
-		r.subject = encodeSubject(who.into(r.subject))
-	}
-	r.text = fillChunks(p.text, who)
-	r.html = fillChunks(p.html, person{htmlEscaper.Replace(who.name), htmlEscaper.Replace(who.number)})
-	return r
-}
-
-func fillChunks(chunks []chunk, who person) []byte {
-	e := newEncoder()
-	size := 0
-	for _, c := range chunks {
-		size += len(c.encoded) + 4*len(c.line)
-	}
-	e.Grow(size)
+func appendFilled(b []byte, chunks []chunk, who person) []byte {
+	e := newEncoder(b)
 	for _, c := range chunks {
 		if c.encoded != nil {
-			e.Write(c.encoded)
+			e.b = append(e.b, c.encoded...)
 		} else {
 			e.encode(who.into(c.line))
 		}
 	}
-	return e.encoded()
+	return e.end()
 }
 
 // into fills the person into a line, and breaks what is to be broken.

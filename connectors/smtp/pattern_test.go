@@ -27,7 +27,7 @@ func TestPatternsFillInThePerson(t *testing.T) {
 				t.Fatal(err)
 			}
 			who := personOf(m)
-			text, page := unquoted(r.text), unquoted(r.html)
+			text, page := unquoted(r.appendText(nil)), unquoted(r.appendHTML(nil))
 			if hasMark(text + page) {
 				t.Fatalf("%s, %q: holes are left", sample.name, m.To.Name)
 			}
@@ -42,7 +42,7 @@ func TestPatternsFillInThePerson(t *testing.T) {
 					t.Errorf("%s, %q: long line %q", sample.name, who.name, line)
 				}
 			}
-			if strings.Contains(page, "<b>") || strings.Count(page, "<h2") != strings.Count(unquoted(mustLetter(t, templates, sample.mail).html), "<h2") {
+			if strings.Contains(page, "<b>") || strings.Count(page, "<h2") != strings.Count(unquoted(mustLetter(t, templates, sample.mail).appendHTML(nil)), "<h2") {
 				t.Errorf("%s: %q has become markup or wording", sample.name, who.name)
 			}
 		}
@@ -52,7 +52,7 @@ func TestPatternsFillInThePerson(t *testing.T) {
 	}
 }
 
-func mustLetter(t *testing.T, templates *Templates, m event.Mail) rendered {
+func mustLetter(t *testing.T, templates *Templates, m event.Mail) letter {
 	t.Helper()
 	r, err := newLetters(templates).letter(m)
 	if err != nil {

@@ -64,9 +64,9 @@ func (t *Templates) Render(mail event.Mail) (subject, text, html string, err err
 	if err != nil {
 		return "", "", "", err
 	}
-	r := p.fill(personOf(mail))
-	subject, err = new(mime.WordDecoder).DecodeHeader(r.subject)
-	return subject, unquoted(r.text), unquoted(r.html), err
+	l := letter{p, personOf(mail)}
+	subject, err = new(mime.WordDecoder).DecodeHeader(l.subject())
+	return subject, unquoted(l.appendText(nil)), unquoted(l.appendHTML(nil)), err
 }
 
 func unquoted(encoded []byte) string {
