@@ -37,7 +37,7 @@ func (r *run) handOut() {
 		if !r.admit(j) {
 			continue
 		}
-		c := w.carry(j)
+		c := w.give(j)
 		r.busy[c] = j
 		r.setOut(j, true)
 		r.claim(j)

@@ -146,6 +146,8 @@ func (r *run) judge(rep report) {
 // and the next mail is another one.
 func (r *run) retry(j *job, w *route, res result) {
 	switch res.class {
+	case deferred:
+		w.answers()
 	case slowed:
 		w.slow(j.claimedAt, w.failure(res))
 	case relayAway:

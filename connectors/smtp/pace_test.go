@@ -85,7 +85,7 @@ func TestRouteWidth(t *testing.T) {
 	}
 	steps := 0
 	for ; w.width < 8; steps++ {
-		w.took()
+		w.answers()
 	}
 	if steps != 1+2+3+4+5+6+7 || w.away.pausing() {
 		t.Errorf("back after %d mails", steps)

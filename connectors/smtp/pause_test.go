@@ -174,3 +174,23 @@ func acceptedOnceOf(t *testing.T, from, to int, relay *scripted) {
 		t.Errorf("%s: %d mails were accepted", fmt.Sprint(from, "-", to), len(got))
 	}
 }
+
+// A relay that is away for days keeps no mail of the last day from being recorded as expired, and none is tried after it.
+func TestExpiredWhileTheRelayIsAway(t *testing.T) {
+	relay := startScripted(t, always("GREETING", "554 5.3.2 no service"))
+	now := newClock()
+	b := newBench(t, relay.address())
+	b.options.Now, b.options.Limits.Look = now.get, 5*time.Millisecond
+	b.options.Retry.Min, b.options.Retry.Max = time.Hour, time.Hour
+	for n := range 5 {
+		b.queue(lastDayMail(n))
+	}
+	b.queue(sampleMail(5))
+	_, stop := b.serve(t)
+	eventually(t, "the relay has been asked", func() bool { return relay.connections() > 0 })
+	now.set(time.Date(2026, 3, 1, 0, 0, 0, 0, testNow.Location()))
+	eventually(t, "those of the last day are recorded", func() bool { return b.settledAs(t, event.DeliveryExpired) == 5 })
+	if s := stop(); s.Expired != 5 || s.Accepted != 0 || relay.connections() != 1 {
+		t.Errorf("%+v over %d connections", s, relay.connections())
+	}
+}

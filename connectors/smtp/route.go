@@ -10,7 +10,7 @@ import (
 
 // route is a way out of a run: a relay, its connections, and how much it takes at the moment. A relay that takes less gets
 // fewer connections, down to one, then pauses; one that takes nothing gets a pause at once. After a pause it is asked with
-// one mail, and for every full set of mails that it decides about there is one connection more.
+// one mail, and for every full set of mails that it deals with there is one connection more.
 type route struct {
 	relay   *relay
 	limiter *rate.Limiter // nil: no limit
@@ -19,7 +19,7 @@ type route struct {
 	idle     []*carrier // the one used last is at the end
 	busy     int
 	width    int       // how many connections may be busy
-	decided  int       // mails that it decided about since width last changed
+	decided  int       // mails that it dealt with since width last changed
 	lowered  time.Time // when width was last lowered
 	away     trouble
 	suspects int // refusals in a row that may be about the relay, not about their mails
@@ -63,8 +63,8 @@ func (r *run) way() *route {
 	return nil
 }
 
-// carry gives a mail to a connection that is free.
-func (w *route) carry(j *job) *carrier {
+// give hands a mail to a connection that is free.
+func (w *route) give(j *job) *carrier {
 	c := w.idle[len(w.idle)-1]
 	w.idle = w.idle[:len(w.idle)-1]
 	w.busy++
@@ -80,9 +80,8 @@ func (w *route) back(c *carrier) {
 	w.busy--
 }
 
-// took notes that the relay decides about mails.
-func (w *route) took() {
-	w.suspects = 0
+// answers notes that the relay deals with mails, whatever it says of them.
+func (w *route) answers() {
 	w.away.over(w.log)
 	w.decided++
 	if w.decided >= w.width && w.width < w.relay.options.Connections {
@@ -149,5 +148,6 @@ func (r *run) took(w *route) {
 			}
 		}
 	}
-	w.took()
+	w.suspects = 0
+	w.answers()
 }

@@ -13,7 +13,7 @@ import (
 
 // run is one Run. Its goroutine owns everything here and decides everything; others do what takes time and report:
 // a carrier for each connection to a relay (carrier.go), one round of writing and reading the topics at a time
-// (round.go), one look into the queue at a time.
+// (round.go), one look into each queue at a time (feed.go).
 type run struct {
 	*Connector
 	once    bool
@@ -164,7 +164,7 @@ func (r *run) untilNext(stopping bool) time.Duration {
 	if r.under == nil && !r.brokers.pausing() {
 		at(r.lookDue())
 	}
-	if r.ready.len() > 0 && r.errPaused() == nil && r.errCapped() == nil {
+	if r.ready.len() > 0 && !r.brokers.pausing() && r.errPaused() == nil && r.errCapped() == nil {
 		now := time.Now()
 		for _, w := range r.routes {
 			if d, open := w.wait(now); open {
