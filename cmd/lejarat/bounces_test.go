@@ -1,16 +1,19 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	netmail "net/mail"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/emersion/go-smtp"
 
@@ -124,6 +127,53 @@ func secondMail(t *testing.T, d *desk, n int) (m event.Mail) {
 	}
 	m.ID = mailOf(n)
 	return m
+}
+
+// TestBouncesService: it takes messages in over a socket until it is told to stop, and counts them.
+func TestBouncesService(t *testing.T) {
+	d := openDesk(t, bounceSettings)
+	ctx, stop := context.WithCancel(d.ctx)
+	defer stop()
+	socket := filepath.Join(t.TempDir(), "lmtp")
+	metrics := freeAddress(t)
+	ended := make(chan error, 1)
+	go func() {
+		_, _, err := bounces(ctx, d.cfg, &clock{}, &bounceFlags{lmtp: "unix:" + socket, listen: metrics})
+		ended <- err
+	}()
+	var c net.Conn
+	for c == nil && d.ctx.Err() == nil {
+		c, _ = net.Dial("unix", socket)
+		time.Sleep(10 * time.Millisecond)
+	}
+	client := smtp.NewClientLMTP(c)
+	if err := client.SendMail("", []string{"bounces@example.hu"}, strings.NewReader("Subject: buy\r\n\r\nbuy\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	client.Close()
+	answer, err := http.Get("http://" + metrics + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if body, err := io.ReadAll(answer.Body); err != nil || !strings.Contains(string(body), `lejarat_bounces_total{verdict="unaddressed"} 1`) {
+		t.Errorf("metrics: %v %.300s", err, body)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// freeAddress is one on which nobody listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // TestBouncesWrongUse: what could not tell a bounce from a forged one is refused.
