@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 
+	"lejarat/connectors/registry"
 	"lejarat/processor/event"
 )
 
@@ -102,39 +103,61 @@ func (x *chaos) freezeChunk(day event.Date) (*instance, kadm.DescribedTransactio
 }
 
 // freezeBatch freezes the instance that reads the documents within a batch, seconds before the run is due: the run has to
-// wait for what it has in hand. The documents are new people's who have no registration, and so change no decision.
-func (x *chaos) freezeBatch(day event.Date) (*instance, kadm.DescribedTransaction) {
+// wait for what it has in hand. The documents are new people's who have no registration, and so change no decision. They
+// change so fast that the reader is in a transaction for much of the time: SIGSTOP has to meet it between its records and
+// its end.
+func (x *chaos) freezeBatch(event.Date) (*instance, kadm.DescribedTransaction) {
 	x.t.Helper()
 	x.c.awaitReady()
 	for i := range x.book.arrivals {
 		x.book.arrivals[i].Registrations = nil
 	}
-	x.sleepUntil(day.At(5, 59, x.c.zone).Add(57 * time.Second))
+	var came []registry.Change
+	x.change(func() []registry.Change {
+		came = x.book.comeIn(x.c.now(), len(x.book.arrivals))
+		return came
+	})
 	reader := x.readerOf(documentsOf(x))
-	quit, ended := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			select {
-			case <-quit:
-				return
-			case <-time.After(5 * time.Millisecond):
-			}
-			x.book.mu.Lock()
-			err := x.produce(x.book.write(x.book.comeIn(x.c.now(), 3)))
-			x.book.mu.Unlock()
-			if err != nil {
-				x.t.Errorf("writing new people: %v", err)
-				return
-			}
-		}
-	}()
-	defer func() { close(quit); <-ended }()
+	stop := x.reissue(came)
+	defer stop()
 	had, met := x.freezeWithin(reader, []string{fmt.Sprintf("%sintake.1.%s.0", x.c.prefix, documentsOf(x))})
 	if !met {
 		x.t.Fatal("the reader was not met within a batch")
 	}
 	return reader, had
+}
+
+// reissue gives documents one later expiry after the other, so many at a time, until stop is called.
+func (x *chaos) reissue(documents []registry.Change) (stop func()) {
+	const together = 250
+	quit, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for n := 0; ; n++ {
+			select {
+			case <-quit:
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+			changes := make([]registry.Change, together)
+			for i := range changes {
+				at := n*together + i
+				c := documents[at%len(documents)]
+				d := *c.Document
+				d.ValidUntil = chaosStart + 400 + event.Date(at/len(documents))
+				c.Op, c.Document = registry.Update, &d
+				changes[i] = c
+			}
+			x.book.mu.Lock()
+			err := x.produce(x.book.write(changes))
+			x.book.mu.Unlock()
+			if err != nil {
+				x.t.Errorf("writing new people's documents: %v", err)
+				return
+			}
+		}
+	}()
+	return func() { close(quit); <-ended }
 }
 
 func documentsOf(x *chaos) string { return x.book.enc.Topics()[0] }
