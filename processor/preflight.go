@@ -104,19 +104,31 @@ const preflightRecords = 200
 const readAtOnce = 5000
 
 // CheckClock refuses a clock of another kind than the topics were made with: a virtual one must not decide what real
-// people are sent.
+// people are sent. The journal's control record may stand far behind its beginning after compaction; every notification
+// says it too, and where there is none no mail waits.
 func CheckClock(ctx context.Context, l event.Log, prefix string, generation int, virtual bool) error {
 	cfg := &Config{Log: l, Prefix: prefix, Generation: generation}
-	spans, err := l.Spans(ctx, cfg.journal())
+	spans, err := l.Spans(ctx, cfg.journal(), cfg.notifications())
 	if err != nil {
 		return fmt.Errorf("%w (lejarat topics create makes lejarat's own topics)", err)
 	}
-	return firstRecords(ctx, cfg, spans, cfg.journal(), func(r *event.Record) (bool, error) {
+	// What cannot be read is run's to report.
+	err = firstRecords(ctx, cfg, spans, cfg.journal(), func(r *event.Record) (bool, error) {
 		var c journal.Control
 		if key, err := journal.ParseKey(r.Key); err != nil || !key.Control || json.Unmarshal(r.Value, &c) != nil {
-			return false, nil // what cannot be read is run's to report
+			return false, nil
 		}
 		return true, checkClock(cfg.journal(), c.Virtual, virtual)
+	})
+	if err != nil {
+		return err
+	}
+	return firstRecords(ctx, cfg, spans, cfg.notifications(), func(r *event.Record) (bool, error) {
+		var n event.Notice
+		if r.Value == nil || json.Unmarshal(r.Value, &n) != nil {
+			return false, nil
+		}
+		return true, checkClock(cfg.notifications(), n.Virtual, virtual)
 	})
 }
 
