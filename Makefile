@@ -7,9 +7,11 @@ SEED ?= 1
 N ?= 1
 PEOPLE ?= 5000
 DAYS ?= 365
+LOAD_PEOPLE ?= 600000
+LOAD_JSON ?=
 FUZZTIME ?= 30s
 
-.PHONY: help build run test check bench bench-mail sim integration chaos stack stack-stop fuzz
+.PHONY: help build run test check bench bench-load bench-mail sim integration chaos stack stack-stop fuzz
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -26,11 +28,17 @@ test: ## all tests that need nothing but Go
 check: ## format, vet, staticcheck, race detector, tidy modules, clean tree
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	go vet ./...
-	go vet -tags integration ./deploy/... ./connectors/smtp
+	go vet -tags integration,load ./deploy/... ./connectors/smtp
 	go tool staticcheck ./...
 	go mod tidy -diff
 	LEJARAT_ORACLE_SEEDS=1 LEJARAT_ORACLE_PEOPLE=1000 LEJARAT_ORACLE_DAYS=40 go test -race -short -timeout 15m ./...
 	@test -z "$$(git status --porcelain)" || { echo "the tree is not clean:"; git status --short; exit 1; }
+
+bench-load: ## a register of LOAD_PEOPLE people on a broker of its own: floor, rebuild, restart, restore, run, latency, in one table
+	KAFKA_HEAP=1g deploy/stack/start --clean kafka
+	status=0; LEJARAT_LOAD_PEOPLE=$(LOAD_PEOPLE) LEJARAT_LOAD_JSON=$(LOAD_JSON) \
+	go test -tags integration,load -count=1 -timeout 4h -v -run '^TestLoad$$' ./deploy/integration/ || status=1; \
+	deploy/stack/stop --clean kafka; exit $$status
 
 bench: ## micro-benchmarks and the whole pipeline on the embedded broker
 	go test -run '^$$' -bench . -benchmem ./...

@@ -1,6 +1,8 @@
 package processor
 
 import (
+	"time"
+
 	"lejarat/processor/event"
 	"lejarat/processor/intake"
 	"lejarat/processor/watch"
@@ -22,6 +24,9 @@ type Taken struct {
 type AppliedRows struct {
 	Partition int32
 	Records   int
+	// Delays are how long ago, in real time, the changes were committed at their sources, where that is known. The slice
+	// is the task's again when Observe returns.
+	Delays []time.Duration
 }
 
 // RunState: a partition's run of a date came to a new state.

@@ -37,6 +37,7 @@ type watchTask struct {
 	poison   int64          // offset of a record that cannot be read, -1 for none
 	run      run
 	applied  int
+	delays   []time.Duration // of the batch under way, for the observer
 }
 
 // Key prefixes of the watch store.
@@ -225,6 +226,7 @@ func (t *watchTask) apply(ctx context.Context, wait time.Duration) error {
 	if t.run.closed() {
 		at.Floor = max(at.Floor, t.run.date+1)
 	}
+	t.delays = t.delays[:0]
 	b := t.store.Batch()
 	for i := range records {
 		if records[i].Control {
@@ -245,7 +247,7 @@ func (t *watchTask) apply(ctx context.Context, wait time.Duration) error {
 	if err := b.Commit(); err != nil {
 		return err
 	}
-	t.cfg.observe(AppliedRows{Partition: t.tp.Partition, Records: len(records)})
+	t.cfg.observe(AppliedRows{Partition: t.tp.Partition, Records: len(records), Delays: t.delays})
 	return nil
 }
 
@@ -287,6 +289,9 @@ func (t *watchTask) applyRecord(b *state.Batch, r *event.Record, at watch.Applie
 			return err
 		}
 		value = &v
+		if committed := v.Meta().Committed; committed != 0 {
+			t.delays = append(t.delays, t.cfg.Clock.Real().Sub(time.UnixMilli(committed)))
+		}
 		b.Set(people, r.Value)
 	}
 	var days [3]event.Date

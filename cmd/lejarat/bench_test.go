@@ -65,9 +65,9 @@ func BenchmarkPipeline(b *testing.B) {
 	ctx := context.Background()
 	for b.Loop() {
 		s := benchStage(b, 20000)
-		w := &sourceWriter{k: s.k, ctx: ctx}
+		w := newSourceWriter(ctx, s.k)
 		s.enc.Snapshot(s.world.People(), w.snapshot)
-		if err := w.flush(); err != nil {
+		if err := w.close(); err != nil {
 			b.Fatal(err)
 		}
 		began := time.Now()

@@ -213,9 +213,9 @@ func (h *house) core() (*intake.Core, error) {
 
 // produce writes to the sources, past all gates.
 func (h *house) produce(messages []registry.Message) error {
-	w := &sourceWriter{k: h.k, ctx: h.ctx}
+	w := newSourceWriter(h.ctx, h.k)
 	w.messages(messages)
-	return w.flush()
+	return w.close()
 }
 
 // snapshot is everything that the registries hold, as Debezium's first snapshot writes it.

@@ -23,6 +23,8 @@ type generateFlags struct {
 	brokers []string
 	sql     bool
 	schemas bool
+	// partitions of each table's topic; heartbeat topics have one.
+	partitions int32
 }
 
 func generateCommand(o *options) *cobra.Command {
@@ -45,6 +47,8 @@ func generateCommand(o *options) *cobra.Command {
 				return usage("say where it goes: --brokers or --sql")
 			case f.people < 1:
 				return usage("--people must be above 0")
+			case f.partitions < 1:
+				return usage("--partitions must be above 0")
 			case f.sql:
 				return f.printSQL(cmd.OutOrStdout(), w)
 			}
@@ -57,6 +61,7 @@ func generateCommand(o *options) *cobra.Command {
 	c.Flags().IntVar(&f.days, "days", 0, "how many days of life after the snapshot")
 	c.Flags().StringSliceVar(&f.brokers, "brokers", nil, "write Debezium records to these brokers")
 	c.Flags().BoolVar(&f.sql, "sql", false, "print SQL for PostgreSQL")
+	c.Flags().Int32Var(&f.partitions, "partitions", 1, "partitions of the tables' topics, where they are made now")
 	c.Flags().BoolVar(&f.schemas, "schemas", false, "messages with their schema")
 	return c
 }
@@ -105,9 +110,6 @@ type generated struct {
 	Seconds float64 `json:"seconds"`
 }
 
-// produceBatch is how many records are handed to the brokers at a time.
-const produceBatch = 10000
-
 func (f *generateFlags) produce(ctx context.Context, o registry.Options, asJSON bool, out io.Writer) error {
 	k, err := kafka.Open(ctx, kafka.Options{Brokers: f.brokers})
 	if err != nil {
@@ -115,7 +117,6 @@ func (f *generateFlags) produce(ctx context.Context, o registry.Options, asJSON 
 	}
 	defer k.Close()
 	began := time.Now()
-	s := &sourceWriter{k: k, ctx: ctx}
 	world := registry.People(o)
 	var life *registry.World
 	if f.days > 0 {
@@ -124,16 +125,17 @@ func (f *generateFlags) produce(ctx context.Context, o registry.Options, asJSON 
 	}
 	at := o.Start.At(registry.SnapshotHour, 0, time.Local)
 	enc := registry.NewEncoder(registry.EncoderOptions{Schemas: f.schemas, SnapshotAt: at})
-	if err := makeSources(ctx, k, enc.Topics()); err != nil {
+	if err := makeSources(ctx, k, enc.Topics(), f.partitions); err != nil {
 		return err
 	}
+	s := newSourceWriter(ctx, k)
 	enc.Snapshot(world, s.snapshot)
 	for range f.days {
 		for _, c := range life.Advance() {
 			s.messages(enc.Change(c))
 		}
 	}
-	if err := s.flush(); err != nil {
+	if err := s.close(); err != nil {
 		return err
 	}
 	result := generated{People: f.people, Records: s.records, Bytes: s.bytes, Seconds: time.Since(began).Seconds()}
@@ -145,51 +147,15 @@ func (f *generateFlags) produce(ctx context.Context, o registry.Options, asJSON 
 	return nil
 }
 
-// makeSources makes source topics as a connector would.
-func makeSources(ctx context.Context, k *kafka.Client, topics []string) error {
+// makeSources makes source topics as a connector would: those of the two tables, which come first, with some partitions.
+func makeSources(ctx context.Context, k *kafka.Client, topics []string, partitions int32) error {
 	specs := make([]kafka.TopicSpec, len(topics))
 	for i, t := range topics {
 		specs[i] = kafka.TopicSpec{Name: t, Partitions: 1, Replication: -1, Configs: map[string]string{"retention.ms": "-1"}}
+		if i < 2 {
+			specs[i].Partitions = partitions
+		}
 	}
 	_, err := k.CreateTopics(ctx, specs)
-	return err
-}
-
-// sourceWriter gathers records for the brokers; the first error sticks.
-type sourceWriter struct {
-	k       *kafka.Client
-	ctx     context.Context
-	batch   []event.Record
-	records int
-	bytes   int64
-	err     error
-}
-
-func (s *sourceWriter) snapshot(topic string, key, value []byte) bool {
-	s.add(topic, append([]byte(nil), key...), append([]byte(nil), value...))
-	return s.err == nil
-}
-
-func (s *sourceWriter) messages(ms []registry.Message) {
-	for _, m := range ms {
-		s.add(m.Topic, m.Key, m.Value)
-	}
-}
-
-func (s *sourceWriter) add(topic string, key, value []byte) {
-	s.batch = append(s.batch, event.Record{Topic: topic, Partition: event.AnyPartition, Key: key, Value: value})
-	s.records++
-	s.bytes += int64(len(key) + len(value))
-	if len(s.batch) >= produceBatch {
-		s.err = s.flush()
-	}
-}
-
-func (s *sourceWriter) flush() error {
-	if s.err != nil || len(s.batch) == 0 {
-		return s.err
-	}
-	err := s.k.Produce(s.ctx, s.batch)
-	s.batch = s.batch[:0]
 	return err
 }

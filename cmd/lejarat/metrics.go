@@ -15,10 +15,14 @@ import (
 type metrics struct {
 	taken    *prometheus.CounterVec
 	applied  *prometheus.CounterVec
+	delay    prometheus.Histogram
 	notices  *prometheus.CounterVec
 	runState *prometheus.CounterVec
 	failures *prometheus.CounterVec
 }
+
+// delayBuckets in seconds: fine around the 100 ms in which a change is applied, coarse beyond, where a source lags.
+var delayBuckets = []float64{.01, .02, .03, .04, .05, .06, .08, .1, .12, .15, .2, .25, .3, .4, .5, 1, 2.5, 5, 10, 60, 600, 3600}
 
 func registerRuntime(r *prometheus.Registry) {
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -30,7 +34,11 @@ func newMetrics(r *prometheus.Registry) *metrics {
 		r.MustRegister(c)
 		return c
 	}
+	delay := prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "lejarat", Name: "change_applied_seconds",
+		Help: "From a change's commit at its source, by the source's clock, until its watch task has applied it.", Buckets: delayBuckets})
+	r.MustRegister(delay)
 	return &metrics{
+		delay:    delay,
 		taken:    counter("source_records_total", "Source records by what became of them.", "topic", "partition", "verdict"),
 		applied:  counter("journal_records_applied_total", "Journal records applied by watch.", "partition"),
 		notices:  counter("notices_total", "Decisions of runs; decision none: due, but nothing to decide.", "kind", "document_type", "threshold", "decision", "reason"),
@@ -48,6 +56,9 @@ func (m *metrics) Observe(e processor.Event) {
 		}
 	case processor.AppliedRows:
 		m.applied.WithLabelValues(number(e.Partition)).Add(float64(e.Records))
+		for _, d := range e.Delays {
+			m.delay.Observe(d.Seconds())
+		}
 	case processor.RunChunk:
 		for c, n := range e.Counts {
 			m.notices.WithLabelValues(c.Kind, c.Type, c.Threshold, c.Decision, c.Reason).Add(float64(n))

@@ -125,7 +125,7 @@ func openStage(ctx context.Context, o stageOptions) (s *stage, err error) {
 	if _, err = s.k.CreateTopics(ctx, specs); err != nil {
 		return s, err
 	}
-	if err = makeSources(ctx, s.k, s.enc.Topics()); err != nil {
+	if err = makeSources(ctx, s.k, s.enc.Topics(), 1); err != nil {
 		return s, err
 	}
 	return s, s.start(ctx, o)
@@ -214,9 +214,9 @@ func (s *stage) report(err error) {
 
 // snapshot writes all rows to the source topics, as Debezium's first snapshot does, and waits until they are joined.
 func (s *stage) snapshot(ctx context.Context) (records int, err error) {
-	w := &sourceWriter{k: s.k, ctx: ctx}
+	w := newSourceWriter(ctx, s.k)
 	s.enc.Snapshot(s.world.People(), w.snapshot)
-	if err := w.flush(); err != nil {
+	if err := w.close(); err != nil {
 		return 0, err
 	}
 	return w.records, s.await(ctx, func() (bool, error) { return s.engine.Joined(ctx) })
@@ -251,7 +251,7 @@ func (s *stage) heldByFuse() bool {
 func (s *stage) live(ctx context.Context) (changes []registry.Change, err error) {
 	day := s.world.Day()
 	changes = s.world.Advance()
-	w := &sourceWriter{k: s.k, ctx: ctx}
+	w := newSourceWriter(ctx, s.k)
 	var messages []registry.Message
 	for _, c := range changes {
 		s.oracle.Apply(c)
@@ -259,7 +259,7 @@ func (s *stage) live(ctx context.Context) (changes []registry.Change, err error)
 	}
 	w.messages(s.interleave(messages))
 	s.clock.set(day.At(8, 0, s.zone))
-	if err := w.flush(); err != nil {
+	if err := w.close(); err != nil {
 		return changes, err
 	}
 	return changes, s.await(ctx, func() (bool, error) { return s.engine.Joined(ctx) })

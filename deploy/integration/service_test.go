@@ -178,7 +178,8 @@ type process struct {
 	out, log string
 	address  atomic.Value // string, once known
 	ended    chan struct{}
-	err      error // valid once ended is closed
+	err      error         // valid once ended is closed
+	took     time.Duration // the same
 }
 
 // start starts a command.
@@ -202,8 +203,10 @@ func (v *service) start(args ...string) *process {
 	if err := p.cmd.Start(); err != nil {
 		v.t.Fatal(err)
 	}
+	began := time.Now()
 	go func() {
 		p.err = p.cmd.Wait()
+		p.took = time.Since(began)
 		close(p.ended)
 	}()
 	v.running = append(v.running, p)
