@@ -117,8 +117,7 @@ func (t *intakeTask) truncatePart(b *intakeBatch, del *intake.Input, from []byte
 		out := t.core.Step(del, row)
 		b.records = append(b.records, out.Records...)
 		if out.Row != nil {
-			t.held += heldNow(out.Row) - heldNow(row)
-			b.rows[name] = out.Row
+			t.keep(b, name, row, out.Row)
 		}
 	}
 	return next, cur.Close()

@@ -34,13 +34,15 @@ type intakeTask struct {
 	held       int64       // rows held
 	urgent     func() bool // a run is due, or about to be
 	taken      map[intake.Verdict]int
-	loading    bool // the last poll brought as much as one takes
+	loading    bool      // the last poll brought as much as one takes
+	seen       *seenRows // during a first load, else nil
 }
 
 // batch is what one transaction will hold.
 type intakeBatch struct {
 	records []event.Record
 	rows    map[string]*intake.Row
+	names   []string // of rows, in the order in which they came: nearly that of the keys
 	// truncate is the last record taken, where it empties the table.
 	truncate *intake.Input
 }
@@ -101,9 +103,24 @@ func (t *intakeTask) follow(ctx context.Context) error {
 	case t.mark.Held == journal.SourceRejects && t.cfg.Started.UnixMilli() > t.mark.HeldAt:
 		t.mark.Held = journal.SourceRuns // started after the stop: an operator's word that the source was mended
 	}
+	if empty, err := t.empty(); err != nil {
+		return err
+	} else if empty {
+		t.seen = newSeenRows(t.mark.Next, span.End)
+	}
 	t.marked = journal.Watermark{Next: -1} // the first watermark is written at once, also for an empty partition
 	t.reader, err = t.cfg.Log.Read(ctx, map[event.TopicPartition]int64{t.tp: t.mark.Next})
 	return err
+}
+
+// empty says whether the store holds no row.
+func (t *intakeTask) empty() (bool, error) {
+	cur, err := t.store.Cursor([]byte{intakeRow}, []byte{intakeRow + 1})
+	if err != nil {
+		return false, err
+	}
+	found := cur.Seek([]byte{intakeRow})
+	return !found, cur.Close()
 }
 
 // step takes the records that there are, waiting for them up to wait, and commits what they do.
@@ -137,6 +154,9 @@ func (t *intakeTask) step(ctx context.Context, wait time.Duration) error {
 	}
 	if t.mark.Held != journal.SourceRejects {
 		t.mark.Next = max(t.mark.Next, t.reader.Position(t.tp))
+	}
+	if t.seen != nil && t.mark.Next >= t.seen.until {
+		t.seen = nil
 	}
 	if err := t.commit(ctx, b); err != nil {
 		return err
@@ -178,8 +198,7 @@ func (t *intakeTask) take(b *intakeBatch, r *event.Record) error {
 	t.taken[out.Verdict]++
 	b.records = append(b.records, out.Records...)
 	if out.Row != nil {
-		t.held += heldNow(out.Row) - heldNow(old)
-		b.rows[row] = out.Row
+		t.keep(b, row, old, out.Row)
 	}
 	if out.Truncate {
 		t.seeTruncate(b, &in)
@@ -190,6 +209,18 @@ func (t *intakeTask) take(b *intakeBatch, r *event.Record) error {
 			"topic", t.tp.Topic, "partition", t.tp.Partition, "offset", r.Offset)
 	}
 	return nil
+}
+
+// keep takes a row's new state into the batch.
+func (t *intakeTask) keep(b *intakeBatch, name string, old, row *intake.Row) {
+	t.held += heldNow(row) - heldNow(old)
+	if b.rows[name] == nil {
+		b.names = append(b.names, name)
+	}
+	b.rows[name] = row
+	if t.seen != nil {
+		t.seen.add(name)
+	}
 }
 
 // now is when the record counts as read. A machine whose clock is behind must not let a moved row take part too early: it
@@ -209,6 +240,9 @@ func (t *intakeTask) row(b *intakeBatch, name string) (*intake.Row, error) {
 	}
 	if r, ok := b.rows[name]; ok {
 		return r, nil
+	}
+	if t.seen != nil && !t.seen.maybe(name) {
+		return nil, nil
 	}
 	v, found, err := t.store.Get(rowStoreKey(name))
 	if err != nil || !found {
@@ -307,8 +341,8 @@ func (t *intakeTask) apply(b *intakeBatch, records []event.Record, offsets []int
 		return nil
 	}
 	batch := t.store.Batch()
-	for name, row := range b.rows {
-		batch.Set(rowStoreKey(name), row.Encode())
+	for _, name := range b.names {
+		batch.Set(rowStoreKey(name), b.rows[name].Encode())
 	}
 	for i := range records {
 		if records[i].Topic == t.core.Journal {

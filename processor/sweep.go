@@ -316,8 +316,7 @@ func (s *sweep) retire(ctx context.Context, t *intakeTask, progress *Progress) e
 			out := t.core.Step(&del, row)
 			b.records = append(b.records, out.Records...)
 			if out.Row != nil {
-				t.held += heldNow(out.Row) - heldNow(row)
-				b.rows[name] = out.Row
+				t.keep(b, name, row, out.Row)
 			}
 			return true, nil
 		})

@@ -49,5 +49,14 @@ func (d Date) String() string {
 		return "never"
 	}
 	y, m, day := d.Civil()
-	return fmt.Sprintf("%04d-%02d-%02d", y, m, day)
+	if y < 0 || y > 9999 {
+		return fmt.Sprintf("%04d-%02d-%02d", y, m, day)
+	}
+	two := func(n int) (byte, byte) { return byte('0' + n/10), byte('0' + n%10) }
+	b := [10]byte{4: '-', 7: '-'}
+	b[0], b[1] = two(y / 100)
+	b[2], b[3] = two(y % 100)
+	b[5], b[6] = two(int(m))
+	b[8], b[9] = two(day)
+	return string(b[:])
 }

@@ -68,6 +68,18 @@ func Normalise(f Field, s string, o Options) string {
 // U+0300, where the combining characters begin, everything is composed already; so is all general punctuation that is
 // neither white space nor dropped.
 func needsComposing(s string) bool {
+	before := byte(0)
+	for i := 0; i < len(s); i++ {
+		// Bytes below 0xCC make characters below U+0300. Of those only the soft hyphen, C2 AD, is looked at.
+		if b := s[i]; b >= 0xCC || b == 0xAD && before == 0xC2 {
+			return mayChange(s)
+		}
+		before = s[i]
+	}
+	return false
+}
+
+func mayChange(s string) bool {
 	for _, r := range s {
 		if r >= 0x300 && (r < 0x2000 || r > 0x206F) || isInvisible(r) {
 			return true
@@ -93,6 +105,15 @@ func compose(s string) string {
 func fold(b []byte, s string, damaged bool) (folded []byte, ok bool) {
 	blank, glued := false, true // a blank waits to be written; none may follow here (at the start and after a dash)
 	for i := 0; i < len(s); {
+		if c := s[i]; 'a' <= c|0x20 && c|0x20 <= 'z' { // nearly all there is
+			if blank {
+				b = append(b, ' ')
+			}
+			b = append(b, c|0x20)
+			blank, glued = false, false
+			i++
+			continue
+		}
 		r, size := rune(s[i]), 1
 		if r >= utf8.RuneSelf {
 			if r, size = utf8.DecodeRuneInString(s[i:]); r == utf8.RuneError {

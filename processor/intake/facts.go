@@ -31,7 +31,7 @@ type facts struct {
 	ref       journal.Ref
 	effective time.Time // zero: not mapped, or null
 	places    []Place
-	persons   []journal.Ref // of each place
+	persons   []journal.Ref // of each place; of registrations only
 	announce  int           // index of the place that carries the announcement, -1 for a document
 
 	content, facts uint64
@@ -63,7 +63,10 @@ func (c *Core) place(f *facts, h *identity.Holder, in *Input) {
 	}
 	for i, l := range lists {
 		fp, ok := c.Identity.Fingerprint(l, h)
-		person := c.person(l, h)
+		var person journal.Ref
+		if c.Source.Kind == Registrations {
+			person = c.person(l, h)
+		}
 		announce := c.Source.Kind == Registrations && i == 0
 		if !ok && announce {
 			// The announcement is owed to whoever registered, also where the identity is incomplete.
