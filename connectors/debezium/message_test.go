@@ -220,3 +220,35 @@ func TestOrderAndCommitted(t *testing.T) {
 		t.Errorf("flat row: got %d, %v", c.Order, c.Committed)
 	}
 }
+
+// Fields are expected where they stood in the record before; a record that is written otherwise is read all the same.
+func TestFieldsStandElsewhereThanBefore(t *testing.T) {
+	s := &scanner{}
+	p := newPlan(newNames("a", "b"))
+	for _, c := range []struct{ text, a, b string }{
+		{`{"a":1,"b":2}`, "1", "2"},
+		{`{"a":1,"b":2}`, "1", "2"},
+		{`{"a": 1,"b":	2}`, "1", "2"},
+		{`{"b":2,"a":1}`, "1", "2"},
+		{`{"x":0,"b":2,"a":1}`, "1", "2"},
+		{`{"a":1}`, "1", ""},
+		{`{ "a":1 , "b":2 }`, "1", "2"},
+		{`{"a":1,"b":2,"c":3}`, "1", "2"},
+		{`{}`, "", ""},
+	} {
+		s.reset([]byte(c.text))
+		if end := s.scan(0, p, 0); end != len(c.text) {
+			t.Fatalf("%s: read up to %d: %s", c.text, end, s.why)
+		}
+		a, b := string(s.cell(p, 0).raw), string(s.cell(p, 1).raw)
+		if a != c.a || b != c.b {
+			t.Errorf("%s: a is %q, b is %q", c.text, a, b)
+		}
+	}
+	for _, bad := range []string{`{"a":`, `{"a":}`, `{"a":1,"a":2}`, `{"a":1"b":2}`, `{,"a":1}`, `{"a":1,}`} {
+		s.reset([]byte(bad))
+		if end := s.scan(0, p, 0); end >= 0 {
+			t.Errorf("%s: read up to %d", bad, end)
+		}
+	}
+}

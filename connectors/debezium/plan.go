@@ -54,6 +54,52 @@ type plan struct {
 	sub    []*plan      // by slot; nil is walked over
 	fields int          // how many fields the last scan saw
 	known  *schemaCache // where the slot mSchema may be found without walking over it; else nil
+	order  []heading    // of the last scan: a connector writes the fields of a table in one order
+}
+
+// heading is what stood before a field's value, comma, name and colon, and the field's slot, -1 for one of no interest.
+type heading struct {
+	text []byte
+	slot int
+}
+
+// Headings that are kept: a record of another kind may have any number of any length.
+const (
+	headingsMost = 256
+	headingMost  = 80
+)
+
+// heading walks to the next member of the object, as scanner.member does, and finds its slot. What stood there in the
+// record before needs no second look.
+func (s *scanner) heading(i int, p *plan) (v, slot, end int) {
+	n := p.fields
+	if n < len(p.order) {
+		// White space before the value is for member to walk over.
+		h := &p.order[n]
+		if v := i + len(h.text); v > i && v < len(s.b) && s.b[v] > ' ' && string(s.b[i:v]) == string(h.text) {
+			return v, h.slot, 0
+		}
+	}
+	name, v := s.member(i, n == 0)
+	if v <= 0 {
+		return v, -1, int(name.end)
+	}
+	slot = -1
+	if raw := s.b[name.start:name.end]; !name.esc {
+		slot = p.names.find(raw)
+	} else if plain, ok := appendString(nil, raw, true); ok {
+		slot = p.names.find(plain)
+	}
+	if n == len(p.order) && n < headingsMost {
+		p.order = append(p.order, heading{})
+	}
+	if n < len(p.order) {
+		h := &p.order[n]
+		if h.text, h.slot = h.text[:0], slot; v-i <= headingMost {
+			h.text = append(h.text, s.b[i:v]...)
+		}
+	}
+	return v, slot, 0
 }
 
 func newPlan(names *nameTable) *plan {
@@ -68,15 +114,9 @@ func (s *scanner) scan(i int, p *plan, depth int) int {
 	clear(p.spans)
 	p.fields = 0
 	for i++; ; p.fields++ {
-		name, v := s.member(i, p.fields == 0)
+		v, slot, end := s.heading(i, p)
 		if v <= 0 {
-			return v + int(name.end)
-		}
-		slot := -1
-		if raw := s.b[name.start:name.end]; !name.esc {
-			slot = p.names.find(raw)
-		} else if plain, ok := appendString(nil, raw, true); ok {
-			slot = p.names.find(plain)
+			return v + end
 		}
 		if slot < 0 {
 			if i, _ = s.value(v, depth+1); i < 0 {
