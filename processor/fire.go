@@ -122,7 +122,7 @@ func (t *watchTask) entries(limit int, judge func(key []byte, rows []watch.Row) 
 // readRows reads all rows of an identity.
 func readRows(people *state.Cursor, id []byte) (rows []watch.Row, err error) {
 	prefix := append([]byte{watchPeople}, id...)
-	for ok := people.Seek(prefix); ok && bytes.HasPrefix(people.Key(), prefix); ok = people.Next() {
+	for ok := people.Forward(prefix); ok && bytes.HasPrefix(people.Key(), prefix); ok = people.Next() {
 		key, err := journal.ParseBare(people.Key()[1:])
 		if err != nil {
 			return nil, err

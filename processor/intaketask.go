@@ -36,6 +36,7 @@ type intakeTask struct {
 	taken      map[intake.Verdict]int
 	loading    bool      // the last poll brought as much as one takes
 	seen       *seenRows // during a first load, else nil
+	loadEnds   int64     // source offset at which it is over
 }
 
 // batch is what one transaction will hold.
@@ -103,24 +104,35 @@ func (t *intakeTask) follow(ctx context.Context) error {
 	case t.mark.Held == journal.SourceRejects && t.cfg.Started.UnixMilli() > t.mark.HeldAt:
 		t.mark.Held = journal.SourceRuns // started after the stop: an operator's word that the source was mended
 	}
-	if empty, err := t.empty(); err != nil {
+	if err := t.expectRows(span.End - t.mark.Next); err != nil {
 		return err
-	} else if empty {
-		t.seen = newSeenRows(t.mark.Next, span.End)
 	}
+	t.loadEnds = span.End
 	t.marked = journal.Watermark{Next: -1} // the first watermark is written at once, also for an empty partition
 	t.reader, err = t.cfg.Log.Read(ctx, map[event.TopicPartition]int64{t.tp: t.mark.Next})
 	return err
 }
 
-// empty says whether the store holds no row.
-func (t *intakeTask) empty() (bool, error) {
+// expectRows begins a first load of so many records, where the store holds no row.
+func (t *intakeTask) expectRows(records int64) error {
+	if t.seen != nil {
+		return nil
+	}
 	cur, err := t.store.Cursor([]byte{intakeRow}, []byte{intakeRow + 1})
 	if err != nil {
-		return false, err
+		return err
 	}
-	found := cur.Seek([]byte{intakeRow})
-	return !found, cur.Close()
+	if !cur.Seek([]byte{intakeRow}) {
+		t.seen = newSeenRows(records)
+	}
+	return cur.Close()
+}
+
+// met notes that the store holds a row, or soon will.
+func (t *intakeTask) met(row string) {
+	if t.seen != nil {
+		t.seen.add(row)
+	}
 }
 
 // step takes the records that there are, waiting for them up to wait, and commits what they do.
@@ -155,7 +167,7 @@ func (t *intakeTask) step(ctx context.Context, wait time.Duration) error {
 	if t.mark.Held != journal.SourceRejects {
 		t.mark.Next = max(t.mark.Next, t.reader.Position(t.tp))
 	}
-	if t.seen != nil && t.mark.Next >= t.seen.until {
+	if t.mark.Next >= t.loadEnds {
 		t.seen = nil
 	}
 	if err := t.commit(ctx, b); err != nil {
@@ -218,9 +230,7 @@ func (t *intakeTask) keep(b *intakeBatch, name string, old, row *intake.Row) {
 		b.names = append(b.names, name)
 	}
 	b.rows[name] = row
-	if t.seen != nil {
-		t.seen.add(name)
-	}
+	t.met(name)
 }
 
 // now is when the record counts as read. A machine whose clock is behind must not let a moved row take part too early: it

@@ -1,6 +1,8 @@
 package state
 
 import (
+	"bytes"
+
 	"github.com/cockroachdb/pebble/v2"
 )
 
@@ -88,6 +90,7 @@ type Cursor struct {
 	it    *pebble.Iterator
 	model *modelCursor // instead of it
 	s     *Store
+	from  []byte // where Forward was last asked to go
 }
 
 // Cursor walks the keys in [lower, upper).
@@ -109,6 +112,28 @@ func (c *Cursor) Seek(key []byte) bool {
 		return c.model.seek(key)
 	}
 	return c.it.SeekGE(key)
+}
+
+// near is how many steps cost less than a seek.
+const near = 8
+
+// Forward is Seek for keys that are asked for in ascending order, and goes there by steps where it is near. Between two
+// calls the cursor may be moved by Next only. A key below the last one is sought.
+func (c *Cursor) Forward(key []byte) bool {
+	back := bytes.Compare(key, c.from) < 0
+	c.from = append(c.from[:0], key...)
+	if back || !c.Valid() {
+		return c.Seek(key)
+	}
+	for range near {
+		if bytes.Compare(c.Key(), key) >= 0 {
+			return true
+		}
+		if !c.Next() {
+			return false
+		}
+	}
+	return c.Seek(key)
 }
 
 // Next moves on by one key.

@@ -1,9 +1,11 @@
 package state
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -173,4 +175,60 @@ func TestTwoProcessesCannotShareAStore(t *testing.T) {
 	if _, _, err := Open(dir, shared, nil); err == nil {
 		t.Error("a second opening succeeded")
 	}
+}
+
+// Forward finds what Seek finds, whatever lies between, also when it is asked to go back.
+func TestForwardFindsWhatSeekFinds(t *testing.T) {
+	shared := NewShared(1<<20, true)
+	defer shared.Close()
+	s, _, err := Open("store", shared, Stamp{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	dice := rand.New(rand.NewPCG(1, 2))
+	b := s.Batch()
+	for range 300 {
+		b.Set(fmt.Appendf(nil, "k%04d", dice.IntN(1000)), nil)
+	}
+	if err := b.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	seek, err := s.Cursor([]byte("k"), []byte("l"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer seek.Close()
+	forward, err := s.Cursor([]byte("k"), []byte("l"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer forward.Close()
+	at := 0
+	for range 5000 {
+		if at += dice.IntN(20); at > 1050 {
+			at = 0
+		}
+		key := fmt.Appendf(nil, "k%04d", at)
+		want, got := seek.Seek(key), forward.Forward(key)
+		if want != got || want && !bytes.Equal(seek.Key(), forward.Key()) {
+			t.Fatalf("%s: Seek %v, Forward %v", key, want, got)
+		}
+		for range dice.IntN(3) {
+			if !seek.Valid() {
+				break
+			}
+			at = max(at, keyNumber(t, seek.Key())+1) // the caller reads on: what it has passed it does not ask for again
+			seek.Next()
+			forward.Next()
+		}
+	}
+}
+
+func keyNumber(t *testing.T, key []byte) (n int) {
+	t.Helper()
+	if _, err := fmt.Sscanf(string(key), "k%d", &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

@@ -62,13 +62,10 @@ func ownCPU() time.Duration {
 func (l *load) again(step string) {
 	began := time.Now()
 	p := l.begin("run", "--clock", l.start.At(4, 0, l.zone).Format(time.RFC3339))
-	await(l.t, 10*time.Minute, step, func() (bool, string) {
-		r, ok := p.readiness()
-		return ok && r.Ready, tailOf(p.log, 3)
-	})
+	l.ready(p)
 	took := time.Since(began).Seconds()
 	l.stop(p)
-	l.add(figure{Step: step + ", until ready", Count: 1, Of: "start", Seconds: took, RSS: p.cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss >> 10}, nil)
+	l.add(figure{Step: step + ", until ready", Count: 1, Of: "start", Seconds: took, RSS: l.peakOf(p)}, nil)
 }
 
 // goLive fires the first day: announcements, and every threshold that stands open.
@@ -187,7 +184,7 @@ func (l *load) latency() {
 	const rate, seconds, tick = 5000, 30, 20 * time.Millisecond
 	l.pass(l.start, 4)
 	p := l.begin("run", "--clock", l.start.At(4, 0, l.zone).Format(time.RFC3339))
-	await(l.t, 10*time.Minute, "the instance", func() (bool, string) { r, ok := p.readiness(); return ok && r.Ready, tailOf(p.log, 3) })
+	l.ready(p)
 	var documents []registry.Document
 	for person := range registry.People(l.world) {
 		documents = append(documents, person.Documents...)
