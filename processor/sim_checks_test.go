@@ -31,6 +31,7 @@ type simChecks struct {
 	ids      map[string]string    // simNotice.id → the address
 	marks    map[string]bool      // simNotice.mark
 	shared   map[string]string    // simNotice.id → the address at which another registration was told, while it stays
+	skipped  map[string]bool      // simNotice.id of what an operator skipped
 	mailed   map[string]bool
 	byDate   map[event.Date][]simNotice
 	runs     map[simRun]RunRecord
@@ -45,7 +46,7 @@ type simChecks struct {
 }
 
 func newSimChecks(s *sim) simChecks {
-	return simChecks{s: s, emitted: map[string]simNotice{}, ids: map[string]string{}, marks: map[string]bool{}, shared: map[string]string{}, mailed: map[string]bool{},
+	return simChecks{s: s, emitted: map[string]simNotice{}, ids: map[string]string{}, marks: map[string]bool{}, shared: map[string]string{}, skipped: map[string]bool{}, mailed: map[string]bool{},
 		byDate: map[event.Date][]simNotice{}, runs: map[simRun]RunRecord{}, sent: map[simRun]int{}, complete: map[simRun]bool{},
 		next: map[simSource]int64{}, asked: map[string]time.Time{}, names: map[string]string{}, controls: map[int32]bool{}}
 }
@@ -96,8 +97,8 @@ func decodeSim[T any](s *sim, r *event.Record) (v T) {
 	return v
 }
 
-// exactlyOnce: an id is emitted once, with its mail in the same transaction, nothing about it comes later, and a person
-// is told once at an address (SPEC 3.1, 1.2).
+// exactlyOnce: an id is emitted once, with its mail in the same transaction, nothing about it comes later, nor after an
+// operator skipped it, and a person is told once at an address (SPEC 3.1, 1.2).
 func (c *simChecks) exactlyOnce(id string, notices []event.Notice, mails map[string]int) {
 	for i := range notices {
 		n := &notices[i]
@@ -105,7 +106,11 @@ func (c *simChecks) exactlyOnce(id string, notices []event.Notice, mails map[str
 		if _, done := c.emitted[n.ID]; done {
 			c.s.failf("exactly once: %s, %s by %s after it was emitted", what.id(), n.Decision, id)
 		}
+		if c.skipped[what.id()] {
+			c.s.failf("exactly once: %s, %s by %s after an operator had skipped it", what.id(), n.Decision, id)
+		}
 		if n.Decision != event.Emitted {
+			c.skipped[what.id()] = n.Reason != nil && *n.Reason == event.ReasonOperator
 			delete(c.shared, what.id())
 			if n.Reason != nil && *n.Reason == event.ReasonDuplicateAddress {
 				c.shared[what.id()] = what.email
@@ -137,9 +142,9 @@ func (c *simChecks) remember(n *event.Notice, what simNotice) {
 	c.byDate[date] = append(c.byDate[date], what)
 }
 
-// told says whether a notice was sent already, to this registration or to this address.
+// told says whether a notice was sent already, to this registration or to this address, or skipped by an operator.
 func (c *simChecks) told(n simNotice) bool {
-	return c.ids[n.id()] != "" || c.marks[n.mark()] || c.shared[n.id()] == n.email
+	return c.ids[n.id()] != "" || c.skipped[n.id()] || c.marks[n.mark()] || c.shared[n.id()] == n.email
 }
 
 // neverStale: see sim.stale (SPEC 3.2).

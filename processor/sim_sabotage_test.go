@@ -224,6 +224,7 @@ var simBugs = []simSabotage{
 		}
 	}},
 	{name: "a skip overwrites what was emitted", seed: 910, breaks: "I17", size: &simCrowd, tail: (*sim).skipsOverwrite},
+	{name: "what an operator skipped is forgotten", size: &simCrowd, seed: 10, breaks: "section 5", tail: func(s *sim, i *simInstance) { s.forget(i, ledgerSkipped) }},
 	{name: "the ledger is written before the commit", seed: 116, breaks: "I15", produce: (*sim).ledgerFirst},
 	{name: "the index is written before the commit", size: &simCrowd, seed: 908, breaks: "I15", produce: (*sim).indexFirst},
 	{name: "the cursor is taken from runs", seed: 55, breaks: "I16", started: func(_ *sim, t *watchTask) {

@@ -42,6 +42,7 @@ func (s *sim) day(last bool) {
 	if !quiet && s.rng.IntN(2) == 0 {
 		s.limit = at(24+4, 0)
 	}
+	s.skipping = s.skips && !quiet
 	s.daily(date)
 	if s.renews && !quiet && s.rng.IntN(2) == 0 {
 		s.regenerate()
@@ -71,12 +72,25 @@ func (s *sim) daily(date event.Date) {
 	if s.renews {
 		n *= 2 // more often far enough to be in somebody's way
 	}
-	for ; n > 0 && !s.complete(date); n-- {
+	for word := n - int(s.seed)%n; n > 0 && !s.complete(date); n-- {
+		if s.skipping && n <= word {
+			s.skip(date)
+		}
 		s.step()
 		if s.renews && s.cfg.Generation == 1 && s.counted() && s.rng.IntN(2) == 0 {
 			return // for a new generation: the former one is in the middle of its run
 		}
 	}
+}
+
+// simSkips: in one seed of so many an operator skips each day on which the registries do not rest.
+const simSkips = 5
+
+// skip is an operator's word, somewhere in the run of the date.
+func (s *sim) skip(date event.Date) {
+	s.skipping = false
+	s.tracef("lejarat skip %s", date)
+	s.log.Append(CommandMessage(s.cfg.Prefix, date, CommandSkip, s.clock.now))
 }
 
 // jump moves the clock on, never back.

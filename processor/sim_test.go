@@ -82,6 +82,8 @@ type sim struct {
 	elders     []*simInstance               // frozen ones of former generations
 	awake      bool                         // they do something from time to time, else only when the day's run is over
 	renews     bool                         // a new generation is made on the way
+	skips      bool                         // an operator skips days
+	skipping   bool                         // this one, when its moment comes
 	partitions []event.TopicPartition       // of sources and journal
 	owner      map[event.TopicPartition]int // as the groups have assigned them
 	acting     *simInstance                 // whose task is being stepped
@@ -142,7 +144,7 @@ func newSim(seed uint64, size *simSize, sabotage *simSabotage) *sim {
 		records: map[event.TopicPartition][]simChange{}, parts: map[string]int32{}, snapshot: map[string]time.Time{}, begun: map[string]time.Time{}}
 	s.topics()
 	s.checks = newSimChecks(s)
-	s.renews = seed%simGenerations == 0
+	s.renews, s.skips = seed%simGenerations == 0, seed%simSkips == 0
 	for n := range size.instances.draw(rng) {
 		i := &simInstance{n: n}
 		s.disk(i)
