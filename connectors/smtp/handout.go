@@ -2,8 +2,8 @@ package smtp
 
 import "time"
 
-// wake takes mails whose pause is over, the longest waiting first, to the front: after a look at what has become of them
-// meanwhile.
+// wake takes mails whose pause is over, the longest waiting first, back among those that are ready: after a look at what
+// has become of them meanwhile.
 func (r *run) wake() {
 	now := time.Now()
 	var due, rest []*job

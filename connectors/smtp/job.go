@@ -23,12 +23,15 @@ type job struct {
 	tries    int    // as recorded: a claim counts the attempt that it is for
 	doubt    bool   // an attempt was in doubt; it may be sent once more
 	out      bool   // it counts against the day's cap (cap.go)
+	blamed   bool   // its last answer was about the relay
 	via      string // the relay that it was last given to
 	pause    backoff
 	due      time.Time // of the next attempt, real time
 	// A refusal that may be about the relay that gave it; it counts unless it is taken back before due.
 	refusal   *result
 	refusedBy *route
+	spared    *route // the relay whose refusal was taken back, and how many mails it had decided about then
+	sparedAt  int
 
 	// Its claim (claims.go), while a carrier has it.
 	claims    int       // how many were made; tells one from the next

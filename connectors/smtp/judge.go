@@ -116,7 +116,7 @@ func (r *run) judge(rep report) {
 		r.doubt(j, w, res)
 		return
 	case refused:
-		if !res.aboutRelay() {
+		if !res.aboutRelay() || w.certain(j) {
 			r.took(w)
 			r.end(j, event.DeliveryRejected, res.cause, res)
 			return
@@ -145,6 +145,7 @@ func (r *run) judge(rep report) {
 // retry leaves a mail that was not delivered waiting, by itself: whatever it is that the relay cannot stand may be in it,
 // and the next mail is another one.
 func (r *run) retry(j *job, w *route, res result) {
+	j.blamed = res.class != deferred
 	switch res.class {
 	case deferred:
 		w.answers()

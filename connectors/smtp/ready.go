@@ -14,7 +14,8 @@ func (q *ready) of(j *job) *[]*job {
 	return &q.rest
 }
 
-// push adds a mail behind those of its kind; front, before them.
+// push adds a mail behind those of its kind; front, before them; back takes those that have waited: to the front, but for
+// mails that a relay was slowed or set aside for. One of them may be to blame, and then the relay is asked with others first.
 func (q *ready) push(j *job) {
 	of := q.of(j)
 	*of = append(*of, j)
@@ -25,6 +26,18 @@ func (q *ready) front(jobs ...*job) {
 		of := q.of(jobs[i])
 		*of = append([]*job{jobs[i]}, *of...)
 	}
+}
+
+func (q *ready) back(jobs []*job) {
+	var front []*job
+	for _, j := range jobs {
+		if j.blamed {
+			q.push(j)
+		} else {
+			front = append(front, j)
+		}
+	}
+	q.front(front...)
 }
 
 // pop takes the next one out; nil: there is none. Without rest, only one that cannot wait.

@@ -133,7 +133,7 @@ func (r *run) endRound(err error) error {
 				r.accept(f, rec)
 			}
 		}
-		r.ready.front(w.woken...)
+		r.ready.back(w.woken)
 		for _, j := range r.busy {
 			r.permit(j)
 		}

@@ -23,6 +23,7 @@ type route struct {
 	lowered  time.Time // when width was last lowered
 	away     trouble
 	suspects int // refusals in a row that may be about the relay, not about their mails
+	taken    int // mails that it has decided about by themselves
 }
 
 func newRoute(x *relay, o Options) *route {
@@ -131,12 +132,18 @@ func (r *run) suspect(w *route, j *job, res result) {
 	for _, other := range r.inHand {
 		if other.refusedBy == w {
 			r.again(other, *other.refusal)
-			other.refusal, other.refusedBy = nil, nil
+			other.refusal, other.refusedBy, other.blamed = nil, nil, true
+			other.spared, other.sparedAt = w, w.taken
 			other.due = time.Now().Add(other.pause.next())
 		}
 	}
 	w.hinder(fmt.Errorf("%d mails in a row were refused for what looks like a fault of the relay or of its view of us, the last with: %w",
 		w.suspects, w.failure(res)))
+}
+
+// certain says that a refusal is about its mail: it had one taken back before, and the relay has decided about others since.
+func (w *route) certain(j *job) bool {
+	return j.spared == w && w.taken > j.sparedAt && w.suspects == 0
 }
 
 // took notes that the relay has decided about a mail by itself.
@@ -149,5 +156,6 @@ func (r *run) took(w *route) {
 		}
 	}
 	w.suspects = 0
+	w.taken++
 	w.answers()
 }

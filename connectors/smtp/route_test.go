@@ -135,6 +135,28 @@ func TestRefusalsOfSingleMailsCount(t *testing.T) {
 	}
 }
 
+// Mails that are refused in a row and for good, with a code that may be the relay's, neither hold up the others nor go round
+// for ever.
+func TestRefusedMailsInARow(t *testing.T) {
+	relay := startScripted(t, func(s step) string {
+		for n := range 7 {
+			if s.verb == "RCPT" && strings.Contains(s.line, fmt.Sprintf("kanari%d@", n)) {
+				return "550 5.7.1 not from you"
+			}
+		}
+		return ""
+	})
+	b := newBench(t, relay.address())
+	b.options.Retry.Budget = 5 * time.Second
+	b.each(25)
+	if s := b.mustRun(t); s.Accepted != 18 || s.Rejected != 7 {
+		t.Errorf("%+v", s)
+	}
+	if n := relay.count("RCPT"); n > 25+2*7 {
+		t.Errorf("%d recipients were said", n)
+	}
+}
+
 // Two relays that fail at random: nothing is lost, nothing refused for what is a relay's fault, and nothing accepted twice
 // that was not reported in doubt.
 func TestTwoRelaysAtRandom(t *testing.T) {
