@@ -78,9 +78,12 @@ func (w *Writer) Commit(ctx context.Context, records []event.Record, check func(
 	if err := w.cl.BeginTransaction(); err != nil {
 		return nil, w.die("beginning", err)
 	}
-	offsets, err := w.produce(ctx, records)
+	written, err := w.produce(ctx, records)
 	if err != nil {
 		return nil, w.refused(ctx, err)
+	}
+	if err := w.entered(ctx, written); err != nil {
+		return nil, w.die("committing", err)
 	}
 	if check != nil {
 		if err := check(); err != nil {
@@ -96,27 +99,29 @@ func (w *Writer) Commit(ctx context.Context, records []event.Record, check func(
 	// From here on the answer matters even if the caller goes away.
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.patience)
 	defer cancel()
-	if err := w.entered(end, records); err != nil {
-		return nil, w.die("committing", err)
-	}
 	if err := w.cl.EndTransaction(end, kgo.TryCommit); err != nil {
 		if err = w.die("committing", err); !errors.Is(err, event.ErrUnknown) {
 			w.dead = fmt.Errorf("%w: %w", err, event.ErrUnknown)
 		}
 		return nil, w.dead
 	}
+	offsets := make([]int64, len(written))
+	for i := range written {
+		offsets[i] = written[i].Offset
+	}
 	return offsets, nil
 }
 
-// entered waits until the library has the topics of records in its tables. It enters a topic that it writes to for the
+// entered waits until the library has the topics of what was written in its tables. It enters a topic that it writes to for the
 // first time only after it has sent what waited for it (storePartitionsUpdate), so the brokers' acknowledgement can come
 // first; ending the transaction then finds no partition in the tables that was written to, aborts, and returns nil.
-func (w *Writer) entered(ctx context.Context, records []event.Record) error {
-	for i := range records {
-		topic := records[i].Topic
+func (w *Writer) entered(ctx context.Context, written []kgo.Record) error {
+	ctx, cancel := context.WithTimeout(ctx, w.patience)
+	defer cancel()
+	for i := range written {
+		topic := written[i].Topic
 		for !w.known[topic] {
-			leader, _, err := w.leader(topic, max(0, records[i].Partition))
-			if leader >= 0 && err == nil {
+			if leader, _, _ := w.leader(topic, written[i].Partition); leader >= 0 { // its error is of the newest metadata
 				w.known[topic] = true
 				break
 			}
@@ -130,8 +135,8 @@ func (w *Writer) entered(ctx context.Context, records []event.Record) error {
 	return nil
 }
 
-// produce writes all records and returns their offsets. On an error records may still be on their way.
-func (w *Writer) produce(ctx context.Context, records []event.Record) ([]int64, error) {
+// produce writes all records and returns them with their partitions and offsets. On an error records may still be on their way.
+func (w *Writer) produce(ctx context.Context, records []event.Record) ([]kgo.Record, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
 	out := make([]kgo.Record, len(records))
@@ -159,11 +164,7 @@ func (w *Writer) produce(ctx context.Context, records []event.Record) ([]int64, 
 	if first != nil {
 		return nil, first
 	}
-	offsets := make([]int64, len(out))
-	for i := range out {
-		offsets[i] = out[i].Offset
-	}
-	return offsets, nil
+	return out, nil
 }
 
 // refused ends a transaction that could not be written, and says what that leaves.
