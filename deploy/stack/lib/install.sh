@@ -9,7 +9,10 @@ install_for() {
     case $part in
       kafka | connect) have_kafka_packages || packages+=(default-jre-headless maven curl ca-certificates) ;;
       postgres) postgres_bin >/dev/null || packages+=("$(postgres_package)") ;;
-      postfix) [[ -x /usr/sbin/postfix ]] || packages+=(postfix) ;;
+      postfix)
+        [[ -x /usr/sbin/postfix ]] || packages+=(postfix)
+        [[ -x /usr/sbin/saslpasswd2 ]] || packages+=(sasl2-bin libsasl2-modules)
+        ;;
     esac
   done
   ((${#packages[@]} == 0)) || install_packages "${packages[@]}"
@@ -71,6 +74,7 @@ keep_services_off() {
     case $package in
       postgresql*) as_root systemctl disable --quiet postgresql 2>/dev/null || true ;;
       postfix) as_root systemctl disable --quiet postfix 2>/dev/null || true ;;
+      sasl2-bin) as_root systemctl disable --quiet saslauthd 2>/dev/null || true ;;
     esac
   done
 }

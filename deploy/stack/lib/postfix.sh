@@ -12,6 +12,7 @@ postfix_where() { printf '127.0.0.1:%s, mail in %s' "$STACK_SMTP_PORT" "$MAILDIR
 
 postfix_launch() {
   local file
+  local -a settings
   need_free_port STACK_SMTP_PORT "$STACK_SMTP_PORT"
   own_dir root "$POSTFIX_DIR"
   own_dir root "$POSTFIX_CONF"
@@ -22,6 +23,9 @@ postfix_launch() {
     render "$STACK/conf/postfix-$file" "DIR=$POSTFIX_DIR" "PORT=$STACK_SMTP_PORT" "MAIL=$STACK_SHARED/mail" \
       "UID=$(id -u "$MAIL_USER")" "GID=$(id -g "$MAIL_USER")" | as_root tee "$POSTFIX_CONF/$file" >/dev/null
   done
+  # Each in its place: every process warns of a line that is said twice, and postlogd can take no more than ten words at a time.
+  mapfile -t settings <<<"${STACK_POSTFIX_SETTINGS:-}"
+  if [[ -n ${settings[0]} ]]; then as_root /usr/sbin/postconf -c "$POSTFIX_CONF" -e "${settings[@]}"; fi
   as_root "$POSTFIX" -c "$POSTFIX_CONF" start >"$LOGS/postfix.log" 2>&1 9>&- || fail_with_log postfix "did not start"
   remember postfix "$(as_root cat "$POSTFIX_DIR/queue/pid/master.pid" | tr -d ' ')"
 }
