@@ -108,6 +108,25 @@ func TestJoinWaitsForACoordinator(t *testing.T) {
 	}
 }
 
+func TestCommittedWaitsForACoordinator(t *testing.T) {
+	embeddedOnly(t)
+	brokers, broker := testBrokers(t)
+	c := open(t, brokers, nil)
+	topic := topic(t, c, 1, nil)
+	for _, key := range []kmsg.Key{kmsg.FindCoordinator, kmsg.OffsetFetch} {
+		for _, answer := range []*kerr.Error{kerr.CoordinatorNotAvailable, kerr.CoordinatorLoadInProgress} {
+			fault := broker.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{key}, TopLevel: key == kmsg.OffsetFetch, Err: answer, Count: 5})
+			if done, err := c.Committed(testContext(t), unique("group"), topic); err != nil || len(done) != 0 {
+				t.Errorf("%v, %v: got %v, %v", key, answer, done, err)
+			}
+			if fault.Hits() == 0 {
+				t.Errorf("%v, %v: never met", key, answer)
+			}
+			fault.Remove()
+		}
+	}
+}
+
 // forget answers the next produce request as a broker does that has thrown away all that this producer wrote. The
 // library then takes the id anew and writes again, within the transaction that it was in.
 func forget(broker *Embedded) {

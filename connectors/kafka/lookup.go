@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -62,11 +63,23 @@ func (c *Client) Since(ctx context.Context, t time.Time, topics ...string) (map[
 	return out, nil
 }
 
-// Committed returns how far a group is done with a topic; partitions of which it has committed nothing are missing.
+// Committed returns how far a group is done with a topic; partitions of which it has committed nothing are missing. A cluster
+// that has just started has nobody yet who keeps its groups: that is waited for.
 func (c *Client) Committed(ctx context.Context, group, topic string) (map[event.TopicPartition]int64, error) {
-	offsets, err := c.adm.FetchOffsetsForTopics(ctx, group, topic)
-	if err == nil {
-		err = offsets.Error()
+	var offsets kadm.OffsetResponses
+	var err error
+	for deadline := time.Now().Add(openTimeout); ; {
+		if offsets, err = c.adm.FetchOffsetsForTopics(ctx, group, topic); err == nil {
+			err = offsets.Error()
+		}
+		if !is(err, kerr.CoordinatorNotAvailable, kerr.CoordinatorLoadInProgress, kerr.NotCoordinator) || time.Now().After(deadline) {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(coordinatorRetry):
+		}
 	}
 	if errors.Is(err, kerr.GroupIDNotFound) {
 		return nil, nil

@@ -57,6 +57,8 @@ const (
 	dialTimeout  = 10 * time.Second
 	openTimeout  = 15 * time.Second
 	closeTimeout = 10 * time.Second
+
+	coordinatorRetry = 200 * time.Millisecond // between two questions to a cluster that has just started
 )
 
 func (o *Options) setDefaults() {
