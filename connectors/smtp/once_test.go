@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -232,7 +233,7 @@ func TestBrokersFailForAWhile(t *testing.T) {
 	for n := range 20 {
 		b.queue(sampleMail(n))
 	}
-	c, err := New(b.options, &shakyQueue{b.join(), 0}, &shakyTopics{b.broker, 0})
+	c, err := New(b.options, &shakyQueue{member: b.join()}, &shakyTopics{broker: b.broker})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,18 +283,18 @@ var errShaky = errors.New("broker not available")
 
 type shakyQueue struct {
 	*member
-	n int
+	n atomic.Int64 // polls and commits have goroutines of their own
 }
 
 func (q *shakyQueue) Poll(ctx context.Context, max int, wait time.Duration) ([]event.Record, error) {
-	if q.n++; q.n%2 == 1 {
+	if q.n.Add(1)%2 == 1 {
 		return nil, errShaky
 	}
 	return q.member.Poll(ctx, min(max, 3), wait)
 }
 
 func (q *shakyQueue) Commit(ctx context.Context, records []event.Record) error {
-	if q.n++; q.n%3 == 0 {
+	if q.n.Add(1)%3 == 0 {
 		return errShaky
 	}
 	return q.member.Commit(ctx, records)
@@ -301,10 +302,10 @@ func (q *shakyQueue) Commit(ctx context.Context, records []event.Record) error {
 
 type shakyTopics struct {
 	*broker
-	n int
+	n atomic.Int64
 }
 
-func (s *shakyTopics) fails() bool { s.n++; return s.n%5 == 0 }
+func (s *shakyTopics) fails() bool { return s.n.Add(1)%5 == 0 }
 
 func (s *shakyTopics) Read(ctx context.Context, from map[event.TopicPartition]int64) (event.Reader, error) {
 	if s.fails() {
