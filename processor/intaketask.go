@@ -113,11 +113,9 @@ func (t *intakeTask) follow(ctx context.Context) error {
 	return err
 }
 
-// expectRows begins a first load of so many records, where the store holds no row.
+// expectRows begins a first load of so many records, where the store holds no row. One that a restore has filled goes on
+// with what was met there.
 func (t *intakeTask) expectRows(records int64) error {
-	if t.seen != nil {
-		return nil
-	}
 	cur, err := t.store.Cursor([]byte{intakeRow}, []byte{intakeRow + 1})
 	if err != nil {
 		return err
