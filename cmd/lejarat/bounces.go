@@ -18,7 +18,6 @@ import (
 	"lejarat/cmd/lejarat/config"
 	"lejarat/connectors/bounce"
 	"lejarat/connectors/console"
-	"lejarat/processor"
 	"lejarat/processor/identity"
 )
 
@@ -107,14 +106,11 @@ func bounces(ctx context.Context, cfg *config.Config, clk timepiece, f *bounceFl
 		return nil, 0, usage("mail.bounce_address is not set: mails go out without a sender of their own, so no bounce can be told from a forged one")
 	}
 	log, registry := newLogger(cfg), newRegistry()
-	k, err := openKafka(ctx, cfg, log, registry)
+	k, err := openActing(ctx, cfg, clk, log, registry)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer k.Close()
-	if err := processor.CheckClock(ctx, k, cfg.Kafka.TopicPrefix, cfg.State.Generation, clk.Virtual()); err != nil {
-		return nil, 0, err
-	}
 	count := newBounceCounts(registry)
 	zone := cfg.Calendar.Location()
 	h := bounce.NewHandler(bounce.Options{Tokens: tokens, Topics: k, Prefix: cfg.Kafka.TopicPrefix, Remember: cfg.Kafka.Retention.MailSink,

@@ -15,7 +15,6 @@ import (
 	"lejarat/connectors/console"
 	"lejarat/connectors/kafka"
 	"lejarat/connectors/smtp"
-	"lejarat/processor"
 )
 
 func mailCommand(o *options) *cobra.Command {
@@ -60,14 +59,11 @@ func mail(ctx context.Context, cfg *config.Config, clk timepiece, terminal *scre
 		return smtp.Summary{}, err
 	}
 	opts.Logger, opts.Observer, opts.Lost = log, newMailMetrics(registry), newLostMetric(registry)
-	k, err := openKafka(ctx, cfg, log, registry)
+	k, err := openActing(ctx, cfg, clk, log, registry)
 	if err != nil {
 		return smtp.Summary{}, err
 	}
 	defer k.Close()
-	if err := processor.CheckClock(ctx, k, cfg.Kafka.TopicPrefix, cfg.State.Generation, clk.Virtual()); err != nil {
-		return smtp.Summary{}, err
-	}
 	queue, leave, err := consumeMail(ctx, k, cfg, &opts)
 	if err != nil {
 		return smtp.Summary{}, err

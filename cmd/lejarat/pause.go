@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lejarat/processor"
 	"lejarat/processor/event"
 )
 
@@ -44,14 +43,11 @@ func pauseCommand(o *options, c *cobra.Command, pause bool) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		k, err := openKafka(cmd.Context(), cfg, newLogger(cfg), nil)
+		k, err := openActing(cmd.Context(), cfg, clk, newLogger(cfg), nil)
 		if err != nil {
 			return err
 		}
 		defer k.Close()
-		if err := processor.CheckClock(cmd.Context(), k, cfg.Kafka.TopicPrefix, cfg.State.Generation, clk.Virtual()); err != nil {
-			return err
-		}
 		topic, at := cfg.Kafka.Topics().Suppressions, clk.Now().In(cfg.Calendar.Location()).Format(event.TimeFormat)
 		record := event.Record{Topic: topic, Partition: event.AnyPartition, Key: []byte(event.PauseKey)} // a tombstone lifts it
 		if pause {

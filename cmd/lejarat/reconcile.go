@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"lejarat/connectors/bounce"
-	"lejarat/processor"
 )
 
 func reconcileCommand(o *options) *cobra.Command {
@@ -59,14 +58,11 @@ func reconcile(cmd *cobra.Command, o *options, f *clockFlags, logFile string, ap
 		in = file
 	}
 	ctx := cmd.Context()
-	k, err := openKafka(ctx, cfg, newLogger(cfg), nil)
+	k, err := openActing(ctx, cfg, clk, newLogger(cfg), nil)
 	if err != nil {
 		return nil, err
 	}
 	defer k.Close()
-	if err := processor.CheckClock(ctx, k, cfg.Kafka.TopicPrefix, cfg.State.Generation, clk.Virtual()); err != nil {
-		return nil, err
-	}
 	zone := cfg.Calendar.Location()
 	r := &bounce.Reconciler{Topics: k, Prefix: cfg.Kafka.TopicPrefix, Now: func() time.Time { return clk.Now().In(zone) }}
 	return r.Reconcile(ctx, in, apply)

@@ -13,7 +13,6 @@ import (
 
 	"lejarat/cmd/lejarat/config"
 	"lejarat/connectors/kafka"
-	"lejarat/processor"
 	"lejarat/processor/event"
 )
 
@@ -87,14 +86,11 @@ func suppress(cmd *cobra.Command, o *options, f *clockFlags, whom *whomFlags, re
 		return err
 	}
 	ctx := cmd.Context()
-	k, err := openKafka(ctx, cfg, newLogger(cfg), nil)
+	k, err := openActing(ctx, cfg, clk, newLogger(cfg), nil)
 	if err != nil {
 		return err
 	}
 	defer k.Close()
-	if err := processor.CheckClock(ctx, k, cfg.Kafka.TopicPrefix, cfg.State.Generation, clk.Virtual()); err != nil {
-		return err
-	}
 	refs, err := whom.find(ctx, cfg, clk, k, cmd.InOrStdin())
 	if err != nil {
 		return err

@@ -61,6 +61,19 @@ func openKafka(ctx context.Context, c *config.Config, log *slog.Logger, reg prom
 	return kafka.Open(ctx, o)
 }
 
+// openActing reaches the brokers for what acts: only on topics that were made with its kind of clock.
+func openActing(ctx context.Context, c *config.Config, clk timepiece, log *slog.Logger, reg prometheus.Registerer) (*kafka.Client, error) {
+	k, err := openKafka(ctx, c, log, reg)
+	if err != nil {
+		return nil, err
+	}
+	if err := processor.CheckClock(ctx, k, c.Kafka.TopicPrefix, c.State.Generation, clk.Virtual()); err != nil {
+		k.Close()
+		return nil, err
+	}
+	return k, nil
+}
+
 // engineConfig translates the configuration for the engine.
 func engineConfig(c *config.Config, k event.Log, clk timepiece, log *slog.Logger, obs processor.Observer, shared *state.Shared) (processor.Config, error) {
 	idKey, refKey, err := keys(c)
