@@ -2,7 +2,6 @@ package bounce
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -154,7 +153,7 @@ func (f *fates) suppression(r *event.Record) {
 }
 
 func (f *fates) delivery(r *event.Record) {
-	id, ok := parseID(string(r.Key))
+	id, ok := event.ParseID(string(r.Key))
 	if !ok {
 		return
 	}
@@ -211,12 +210,4 @@ func stateOf(r *event.Record) state {
 		return returned
 	}
 	return unknown
-}
-
-func parseID(text string) (id mailID, ok bool) {
-	if len(text) != 2*len(id) {
-		return id, false
-	}
-	_, err := hex.Decode(id[:], []byte(text))
-	return id, err == nil
 }

@@ -137,7 +137,7 @@ func (h *Handler) judge(ctx context.Context, recipients []string, rep *report) (
 	if err := h.fates.refresh(ctx); err != nil {
 		return "", err
 	}
-	id, ok := parseID(k.ID)
+	id, ok := event.ParseID(k.ID)
 	m := h.fates.mails[id]
 	switch {
 	case !ok || m.state == unknown:

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"lejarat/processor/event"
 )
 
 // What a log says of a mail, the strongest last.
@@ -120,7 +122,7 @@ func (l *postfixLog) line(text string) {
 // begin starts a queue id. Postfix may use a short one again: what it was before is over.
 func (l *postfixLog) begin(queue, id string) {
 	delete(l.open, queue)
-	mail, _ := parseID(strings.ToLower(id))
+	mail, _ := event.ParseID(strings.ToLower(id))
 	if !l.wanted[mail] {
 		return
 	}

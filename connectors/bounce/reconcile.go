@@ -143,7 +143,7 @@ func (r *Reconciler) doubts(ctx context.Context, among map[mailID]bool) (map[mai
 	out := map[mailID]doubt{}
 	settled := map[mailID]bool{}
 	err = event.Scan(ctx, r.Topics, spans, func(rec *event.Record) error {
-		id, ok := parseID(string(rec.Key))
+		id, ok := event.ParseID(string(rec.Key))
 		if !ok || among != nil && !among[id] {
 			return nil
 		}
@@ -191,7 +191,7 @@ func (r *Reconciler) mails(ctx context.Context, said *postfixLog) (map[mailID]ev
 		if json.Unmarshal(rec.Value, &m) != nil {
 			return nil
 		}
-		if id, ok := parseID(m.ID); ok {
+		if id, ok := event.ParseID(m.ID); ok {
 			if _, wanted := out[id]; wanted {
 				out[id] = m
 			}

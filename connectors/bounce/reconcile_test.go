@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/datadriven"
+
+	"lejarat/processor/event"
 )
 
 var idNumber = regexp.MustCompile(`\bID(\d+)\b`)
@@ -58,7 +60,7 @@ func TestReconcile(t *testing.T) {
 
 // TestLongLogLines: a line that is too long is passed over as far as it is.
 func TestLongLogLines(t *testing.T) {
-	id, _ := parseID(mailIDOf(1))
+	id, _ := event.ParseID(mailIDOf(1))
 	log := "Feb 28 06:00:05 mail postfix/cleanup[1]: 4AAAAA1: message-id=<" + mailIDOf(1) + "@example.hu>\n" +
 		"Feb 28 06:00:05 mail postfix/smtp[1]: 4AAAAA9: " + strings.Repeat("x", 300<<10) + "\n" +
 		"Feb 28 06:00:05 mail postfix/smtp[1]: 4AAAAA1: to=<a@b>, dsn=2.0.0, status=sent (ok)"
@@ -79,7 +81,7 @@ func FuzzPostfixLog(f *testing.F) {
 	}
 	f.Add(string(raw))
 	f.Add(strings.ReplaceAll(string(raw), "ID1@", mailIDOf(1)+"@"))
-	id, _ := parseID(mailIDOf(1))
+	id, _ := event.ParseID(mailIDOf(1))
 	f.Fuzz(func(t *testing.T, log string) {
 		l, err := readPostfix(strings.NewReader(log), map[mailID]bool{id: true})
 		if err != nil {

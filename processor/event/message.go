@@ -1,6 +1,18 @@
 package event
 
-import "encoding/json"
+import (
+	"encoding/hex"
+	"encoding/json"
+)
+
+// ParseID reads the id of a notice, or a reference: 32 hex digits.
+func ParseID(text string) (id [16]byte, ok bool) {
+	if len(text) != 2*len(id) {
+		return id, false
+	}
+	_, err := hex.Decode(id[:], []byte(text))
+	return id, err == nil
+}
 
 // The values of the topics that lejarat writes, as SPEC.md 2.2 fixes them. Dates are 2026-08-31, times RFC 3339 with
 // milliseconds and offset. Each has a JSON Schema in schema/; a field is only ever added.

@@ -7,7 +7,6 @@ package tally
 
 import (
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"time"
@@ -213,7 +212,7 @@ func (t *tally) read(ctx context.Context, topic string, visit func(*event.Record
 
 func (t *tally) notification(r *event.Record) error {
 	var n event.Notice
-	key, ok := parse(string(r.Key))
+	key, ok := event.ParseID(string(r.Key))
 	if !ok || r.Value == nil {
 		return nil
 	}
@@ -225,7 +224,7 @@ func (t *tally) notification(r *event.Record) error {
 		delete(t.notices, key) // decided anew on another day
 		return nil
 	}
-	ref, _ := parse(n.RegistrationRef)
+	ref, _ := event.ParseID(n.RegistrationRef)
 	t.notices[key] = notice{date: date, offset: -1, ref: ref,
 		class: t.classes.number(class{n.Kind, deref(n.DocumentType), deref(n.Threshold), n.Decision, deref(n.Reason)})}
 	return nil
@@ -238,7 +237,7 @@ func (t *tally) mail(r *event.Record) error {
 	if json.Unmarshal(r.Value, &m) != nil {
 		return nil // the connector reports it
 	}
-	key, _ := parse(m.ID)
+	key, _ := event.ParseID(m.ID)
 	if n, ok := t.notices[key]; ok {
 		n.partition, n.offset = r.Partition, r.Offset
 		t.notices[key] = n
@@ -247,7 +246,7 @@ func (t *tally) mail(r *event.Record) error {
 }
 
 func (t *tally) delivery(r *event.Record) error {
-	key, _ := parse(string(r.Key))
+	key, _ := event.ParseID(string(r.Key))
 	n, ok := t.notices[key]
 	if !ok {
 		return nil
@@ -269,14 +268,6 @@ func (t *tally) delivery(r *event.Record) error {
 	n.fate = t.fates.number(f)
 	t.notices[key] = n
 	return nil
-}
-
-func parse(text string) (out id, ok bool) {
-	if len(text) != 2*len(out) {
-		return out, false
-	}
-	_, err := hex.Decode(out[:], []byte(text))
-	return out, err == nil
 }
 
 func deref(s *string) string {
