@@ -67,18 +67,23 @@ func finish(s *sim) string {
 	return strings.Join(append(out, fmt.Sprint("run ", run.State, run.Counts)), "\n")
 }
 
-// crashAt lets the process end in call number k of act, counted over log and stores, and says whether it came so far.
-func crashAt(s *sim, model *state.Model, k int, act func() error) (ended bool, at string) {
+// endingAt lets k calls pass and fails all later ones; it says that one was refused, and the first one's name.
+func endingAt(k int, ended *bool, at *string) func(name string) error {
 	calls := 0
-	call := func(name string) error {
+	return func(name string) error {
 		if calls++; calls <= k {
 			return nil
 		}
-		if !ended {
-			ended, at = true, name
+		if !*ended {
+			*ended, *at = true, name
 		}
 		return errSimCrash
 	}
+}
+
+// crashAt lets the process end in call number k of act, counted over log and stores, and says whether it came so far.
+func crashAt(s *sim, model *state.Model, k int, act func() error) (ended bool, at string) {
+	call := endingAt(k, &ended, &at)
 	s.log.Call, model.Call = call, call
 	defer func() { s.log.Call, model.Call = nil, nil }()
 	defer func() {

@@ -103,16 +103,7 @@ func TestASweepThatIsInterruptedIsRepeated(t *testing.T) {
 
 // sweepUntil ends the process in call number k.
 func (h *harness) sweepUntil(model *state.Model, k int) (ended bool, at string, done Swept) {
-	calls := 0
-	call := func(name string) error {
-		if calls++; calls <= k {
-			return nil
-		}
-		if !ended {
-			ended, at = true, name
-		}
-		return errSimCrash
-	}
+	call := endingAt(k, &ended, &at)
 	h.log.Call, model.Call = call, call
 	done, err := Sweep(context.Background(), h.cfg, documentTopic, SweepOptions{Force: true}, func(string, *Progress) {})
 	h.log.Call, model.Call = nil, nil

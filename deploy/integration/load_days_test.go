@@ -4,9 +4,10 @@ package integration
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
-	"sort"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -224,14 +225,11 @@ type histogram struct {
 // delays is what the process's histogram of delays has gained.
 func delays(now, before string) (h histogram) {
 	const name = "lejarat_change_applied_seconds_bucket"
-	was := buckets(before, name)
-	for bound, n := range buckets(now, name) {
-		h.bounds = append(h.bounds, bound)
-		h.total = max(h.total, n-was[bound])
-	}
-	sort.Float64s(h.bounds)
+	was, is := buckets(before, name), buckets(now, name)
+	h.bounds = slices.Sorted(maps.Keys(is))
 	for _, b := range h.bounds {
-		h.below = append(h.below, buckets(now, name)[b]-was[b])
+		h.below = append(h.below, is[b]-was[b])
+		h.total = max(h.total, is[b]-was[b])
 	}
 	return h
 }
