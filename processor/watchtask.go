@@ -38,6 +38,7 @@ type watchTask struct {
 	run      run
 	applied  int
 	delays   []time.Duration // of the batch under way, for the observer
+	key      []byte          // of the write under way
 }
 
 // Key prefixes of the watch store.
@@ -227,12 +228,13 @@ func (t *watchTask) apply(ctx context.Context, wait time.Duration) error {
 		at.Floor = max(at.Floor, t.run.date+1)
 	}
 	t.delays = t.delays[:0]
+	now := t.cfg.Clock.Real()
 	b := t.store.Batch()
 	for i := range records {
 		if records[i].Control {
 			continue
 		}
-		if err := t.applyRecord(b, &records[i], at); err != nil {
+		if err := t.applyRecord(b, &records[i], at, now); err != nil {
 			var refused *Refused
 			if errors.As(err, &refused) {
 				b.Discard()
@@ -261,28 +263,34 @@ func (t *watchTask) poisoned(b *state.Batch, r *event.Record, err error) {
 		"topic", r.Topic, "partition", r.Partition, "offset", r.Offset, "error", err)
 }
 
-func (t *watchTask) applyRecord(b *state.Batch, r *event.Record, at watch.Applied) error {
-	key, err := journal.ParseKey(r.Key)
-	if err != nil {
-		return err
+func (t *watchTask) applyRecord(b *state.Batch, r *event.Record, at watch.Applied, now time.Time) error {
+	if _, _, ok := journal.RowOf(r.Key); ok {
+		return t.applyRow(b, r, at, now)
 	}
+	key, err := journal.ParseKey(r.Key)
 	switch {
+	case err != nil:
+		return err
 	case key.Control:
 		return t.applyControl(b, r.Value)
-	case key.Watermark:
-		err := t.mark(r.Key[1:], r.Value)
-		if err == nil {
-			b.Set(append([]byte{watchMark}, r.Key[1:]...), r.Value)
-		}
+	}
+	if err := t.mark(r.Key[1:], r.Value); err != nil {
 		return err
 	}
+	b.Set(append([]byte{watchMark}, r.Key[1:]...), r.Value)
+	return nil
+}
+
+// applyRow takes in a row's facts or hold, or the retraction of either.
+func (t *watchTask) applyRow(b *state.Batch, r *event.Record, at watch.Applied, now time.Time) error {
+	bare := r.Key[1:]
 	var value *journal.Value
-	people := append([]byte{watchPeople}, r.Key[1:]...)
+	t.key = append(append(t.key[:0], watchPeople), bare...)
 	if r.Value == nil {
 		if _, err := journal.DecodeMeta(r.HeaderValue(journal.Header)); err != nil {
 			return err
 		}
-		b.Delete(people)
+		b.Delete(t.key)
 	} else {
 		v, err := journal.DecodeValue(r.Value)
 		if err != nil {
@@ -290,13 +298,14 @@ func (t *watchTask) applyRecord(b *state.Batch, r *event.Record, at watch.Applie
 		}
 		value = &v
 		if committed := v.Meta().Committed; committed != 0 {
-			t.delays = append(t.delays, t.cfg.Clock.Real().Sub(time.UnixMilli(committed)))
+			t.delays = append(t.delays, now.Sub(time.UnixMilli(committed)))
 		}
-		b.Set(people, r.Value)
+		b.Set(t.key, r.Value)
 	}
 	var days [3]event.Date
 	for _, day := range t.cfg.Watch.Days(days[:0], value, at) {
-		b.Set(timelineKey(day, people[1:]), nil)
+		t.key = appendTimelineKey(t.key[:0], day, bare)
+		b.Set(t.key, nil)
 	}
 	return nil
 }
@@ -316,7 +325,11 @@ func (t *watchTask) applyControl(b *state.Batch, value []byte) error {
 
 // timelineKey is the entry that makes the identity of a bare row key be looked at on a day.
 func timelineKey(day event.Date, bare []byte) []byte {
-	return append(timelineDay(day), bare[:identityBytes]...)
+	return appendTimelineKey(make([]byte, 0, 5+identityBytes), day, bare)
+}
+
+func appendTimelineKey(b []byte, day event.Date, bare []byte) []byte {
+	return append(appendTimelineDay(b, day), bare[:identityBytes]...)
 }
 
 // identityBytes is the length of fingerprint and list, the head of a bare row key.
@@ -324,7 +337,11 @@ const identityBytes = 17
 
 // timelineDay is the prefix of a day; days before 1970 sort first.
 func timelineDay(day event.Date) []byte {
-	return binary.BigEndian.AppendUint32(append(make([]byte, 0, 5+identityBytes), watchTimeline), uint32(day)^1<<31)
+	return appendTimelineDay(make([]byte, 0, 5+identityBytes), day)
+}
+
+func appendTimelineDay(b []byte, day event.Date) []byte {
+	return binary.BigEndian.AppendUint32(append(b, watchTimeline), uint32(day)^1<<31)
 }
 
 func (t *watchTask) close() error {

@@ -27,39 +27,49 @@ type Due struct {
 //   - A window ends when the next threshold that counts comes due, the last one on the day after expiry: a P0D notice is
 //     open on its own day only. A threshold's own Closes can end it earlier.
 func (s *Set) Due(docType string, expiry event.Date) []Due {
-	t, ok := s.Types[docType]
-	if !ok || expiry == event.NoExpiry || len(t.Notices) == 0 {
+	var room [ordinary]Window
+	windows := s.Windows(room[:0], docType, expiry)
+	if len(windows) == 0 {
 		return nil
 	}
-	type candidate struct {
-		threshold *Threshold
-		date      event.Date
-	}
-	var room [8]candidate // on the stack for every ordinary type
-	counted := room[:0]
-	for i := range t.Notices {
-		n := &t.Notices[i]
-		date := n.Period.Before(expiry)
-		if !s.counts(n, date) {
-			continue
-		}
-		counted = append(counted, candidate{n, date})
-	}
-	slices.SortFunc(counted, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.date, b.date), a.threshold.Period.Compare(b.threshold.Period))
-	})
-	counted = slices.CompactFunc(counted, func(a, b candidate) bool { return a.date == b.date })
-	if len(counted) == 0 {
-		return nil
-	}
-	dues := make([]Due, len(counted))
-	closes := expiry + 1
-	for i := len(counted) - 1; i >= 0; i-- {
-		c := counted[i]
-		dues[i] = Due{Label: c.threshold.Period.String(), Date: c.date, Closes: closesBy(c.threshold.Closes, expiry, c.date, closes)}
-		closes = c.date
+	dues := make([]Due, len(windows))
+	for i, w := range windows {
+		dues[i] = Due{Label: w.threshold.Period.String(), Date: w.Date, Closes: w.Closes}
 	}
 	return dues
+}
+
+// Window is a Due without its label, which costs something to write.
+type Window struct {
+	Date, Closes event.Date
+	threshold    *Threshold
+}
+
+// ordinary is how many thresholds a type has at most that costs no allocation.
+const ordinary = 8
+
+// Windows appends what Due returns to w, which is empty.
+func (s *Set) Windows(w []Window, docType string, expiry event.Date) []Window {
+	t, ok := s.Types[docType]
+	if !ok || expiry == event.NoExpiry {
+		return w
+	}
+	for i := range t.Notices {
+		n := &t.Notices[i]
+		if date := n.Period.Before(expiry); s.counts(n, date) {
+			w = append(w, Window{Date: date, threshold: n})
+		}
+	}
+	slices.SortFunc(w, func(a, b Window) int {
+		return cmp.Or(cmp.Compare(a.Date, b.Date), a.threshold.Period.Compare(b.threshold.Period))
+	})
+	w = slices.CompactFunc(w, func(a, b Window) bool { return a.Date == b.Date })
+	closes := expiry + 1
+	for i := len(w) - 1; i >= 0; i-- {
+		w[i].Closes = closesBy(w[i].threshold.Closes, expiry, w[i].Date, closes)
+		closes = w[i].Date
+	}
+	return w
 }
 
 // counts says whether a threshold counts that is due on a date.
