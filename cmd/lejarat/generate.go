@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,6 +26,9 @@ type generateFlags struct {
 	schemas bool
 	// partitions of each table's topic; heartbeat topics have one.
 	partitions int32
+	// due notices fall due on dueOn, "" for no such day.
+	due   int
+	dueOn string
 }
 
 func generateCommand(o *options) *cobra.Command {
@@ -42,6 +46,9 @@ func generateCommand(o *options) *cobra.Command {
 				return err
 			}
 			w := registry.Options{Seed: f.seed, People: f.people, Start: start}
+			if w.Due, err = f.dueDay(start); err != nil {
+				return err
+			}
 			switch {
 			case f.sql == (len(f.brokers) > 0):
 				return usage("say where it goes: --brokers or --sql")
@@ -62,6 +69,8 @@ func generateCommand(o *options) *cobra.Command {
 	c.Flags().StringSliceVar(&f.brokers, "brokers", nil, "write Debezium records to these brokers")
 	c.Flags().BoolVar(&f.sql, "sql", false, "print SQL for PostgreSQL")
 	c.Flags().Int32Var(&f.partitions, "partitions", 1, "partitions of the tables' topics, where they are made now")
+	c.Flags().IntVar(&f.due, "due", 0, "with --due-on: exactly so many notices fall due on that day, whatever the size")
+	c.Flags().StringVar(&f.dueOn, "due-on", "", "a day after the snapshot on which what --due says falls due, and nothing else")
 	c.Flags().BoolVar(&f.schemas, "schemas", false, "messages with their schema")
 	return c
 }
@@ -75,6 +84,42 @@ func (f *generateFlags) startDate() (event.Date, error) {
 		return 0, usageError{err}
 	}
 	return d, nil
+}
+
+// dueDay is the day whose notices are counted out.
+func (f *generateFlags) dueDay(start event.Date) (registry.Due, error) {
+	if f.dueOn == "" {
+		if f.due != 0 {
+			return registry.Due{}, usage("--due goes with --due-on")
+		}
+		return registry.Due{}, nil
+	}
+	day, err := event.ParseDate(f.dueOn)
+	switch {
+	case err != nil:
+		return registry.Due{}, usageError{err}
+	case day <= start:
+		return registry.Due{}, usage("--due-on must be after --start")
+	case f.due < 0:
+		return registry.Due{}, usage("--due must not be negative")
+	}
+	return registry.Due{On: day, Count: f.due}, nil
+}
+
+// countDue counts on the way what falls due on the day.
+func countDue(people iter.Seq[*registry.Person], day event.Date, n *int) iter.Seq[*registry.Person] {
+	return func(yield func(*registry.Person) bool) {
+		for p := range people {
+			for i := range p.Documents {
+				if registry.DueOn(&p.Documents[i], day) {
+					*n++
+				}
+			}
+			if !yield(p) {
+				return
+			}
+		}
+	}
 }
 
 func (f *generateFlags) printSQL(out io.Writer, o registry.Options) error {
@@ -106,6 +151,7 @@ func (f *generateFlags) printSQL(out io.Writer, o registry.Options) error {
 type generated struct {
 	People  int     `json:"people"`
 	Records int     `json:"records"`
+	Due     int     `json:"due"` // on the day of --due-on
 	Bytes   int64   `json:"bytes"`
 	Seconds float64 `json:"seconds"`
 }
@@ -123,6 +169,10 @@ func (f *generateFlags) produce(ctx context.Context, o registry.Options, asJSON 
 		life = registry.New(o)
 		world = life.People()
 	}
+	due := 0
+	if o.Due.On != 0 {
+		world = countDue(world, o.Due.On, &due)
+	}
 	at := o.Start.At(registry.SnapshotHour, 0, time.Local)
 	enc := registry.NewEncoder(registry.EncoderOptions{Schemas: f.schemas, SnapshotAt: at})
 	if err := makeSources(ctx, k, enc.Topics(), f.partitions); err != nil {
@@ -138,7 +188,10 @@ func (f *generateFlags) produce(ctx context.Context, o registry.Options, asJSON 
 	if err := s.close(); err != nil {
 		return err
 	}
-	result := generated{People: f.people, Records: s.records, Bytes: s.bytes, Seconds: time.Since(began).Seconds()}
+	if due != o.Due.Count {
+		return fmt.Errorf("only %d of %d people can be told something on %s: raise --people or lower --due", due, f.people, o.Due.On)
+	}
+	result := generated{People: f.people, Records: s.records, Due: due, Bytes: s.bytes, Seconds: time.Since(began).Seconds()}
 	if asJSON {
 		return printJSON(out, result)
 	}

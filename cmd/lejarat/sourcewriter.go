@@ -11,11 +11,16 @@ import (
 // produceBatch is how many records are handed to the brokers at a time.
 const produceBatch = 10000
 
-// sourceWriter gathers records for the brokers: one batch is written while the next is gathered. The first error sticks.
+// produceAhead is how many batches are on their way while one is gathered.
+const produceAhead = 4
+
+// sourceWriter gathers records for the brokers: batches are written, in their order, while the next is gathered. The first
+// error sticks.
 type sourceWriter struct {
+	ctx     context.Context
+	k       *kafka.Client
 	batch   *sourceBatch
-	full    chan *sourceBatch
-	written chan *sourceBatch
+	begun   []*sourceBatch // on their way, the oldest first
 	records int
 	bytes   int64
 	err     error
@@ -25,20 +30,11 @@ type sourceWriter struct {
 type sourceBatch struct {
 	records []event.Record
 	bytes   []byte
-	err     error
+	wait    func() error // once it is begun
 }
 
 func newSourceWriter(ctx context.Context, k *kafka.Client) *sourceWriter {
-	s := &sourceWriter{batch: &sourceBatch{}, full: make(chan *sourceBatch), written: make(chan *sourceBatch, 1)}
-	s.written <- &sourceBatch{}
-	go func() {
-		defer close(s.written)
-		for b := range s.full {
-			b.err = k.Produce(ctx, b.records)
-			s.written <- b
-		}
-	}()
-	return s
+	return &sourceWriter{ctx: ctx, k: k, batch: &sourceBatch{}}
 }
 
 func (s *sourceWriter) snapshot(topic string, key, value []byte) bool {
@@ -73,19 +69,25 @@ func (b *sourceBatch) copy(p []byte) []byte {
 	return b.bytes[at:len(b.bytes):len(b.bytes)]
 }
 
-// next hands the batch over for writing, and goes on with the one that was written before.
+// next lets the batch be written, and goes on with the one that was written longest ago.
 func (s *sourceWriter) next() {
-	s.full <- s.batch
-	s.batch = <-s.written
-	s.failed(s.batch)
-	s.batch.records, s.batch.bytes, s.batch.err = s.batch.records[:0], s.batch.bytes[:0], nil
+	s.batch.wait = s.k.Begin(s.ctx, s.batch.records)
+	s.begun = append(s.begun, s.batch)
+	s.batch = &sourceBatch{}
+	if len(s.begun) > produceAhead {
+		s.batch = s.written()
+		s.batch.records, s.batch.bytes = s.batch.records[:0], s.batch.bytes[:0]
+	}
 }
 
-// failed keeps the first error.
-func (s *sourceWriter) failed(b *sourceBatch) {
-	if s.err == nil {
-		s.err = b.err
+// written waits for the oldest batch and keeps the first error.
+func (s *sourceWriter) written() *sourceBatch {
+	b := s.begun[0]
+	s.begun = s.begun[1:]
+	if err := b.wait(); s.err == nil {
+		s.err = err
 	}
+	return b
 }
 
 // close writes what is left, and returns the first error.
@@ -93,9 +95,8 @@ func (s *sourceWriter) close() error {
 	if s.err == nil && len(s.batch.records) > 0 {
 		s.next()
 	}
-	close(s.full)
-	for b := range s.written {
-		s.failed(b)
+	for len(s.begun) > 0 {
+		s.written()
 	}
 	return s.err
 }

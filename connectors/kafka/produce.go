@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -13,18 +14,38 @@ import (
 // Produce writes records outside any transaction, idempotently, and returns when all are at all in-sync replicas.
 // On an error some may have been written. It waits for brokers that do not answer as long as ctx lets it.
 func (c *Client) Produce(ctx context.Context, records []event.Record) error {
+	return c.Begin(ctx, records)()
+}
+
+// Begin is Produce for whoever has more to write meanwhile: wait says what became of these records, which must not be
+// changed before. What is begun earlier by one caller stands earlier in its partition.
+func (c *Client) Begin(ctx context.Context, records []event.Record) (wait func() error) {
 	out := make([]kgo.Record, len(records))
-	ptrs := make([]*kgo.Record, len(records))
-	for i := range records {
-		toKafka(&out[i], &records[i])
-		ptrs[i] = &out[i]
-	}
-	for _, res := range c.rest.ProduceSync(ctx, ptrs...) {
-		if res.Err != nil {
-			return classify(produceError(res.Record, res.Err))
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	var first error
+	all.Add(len(records))
+	done := func(k *kgo.Record, err error) {
+		defer all.Done()
+		if err == nil {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if first == nil {
+			first = classify(produceError(k, err))
 		}
 	}
-	return nil
+	for i := range records {
+		toKafka(&out[i], &records[i])
+		c.rest.Produce(ctx, &out[i], done)
+	}
+	return func() error {
+		all.Wait()
+		mu.Lock()
+		defer mu.Unlock()
+		return first
+	}
 }
 
 // produceError names the topic, never the record's contents.

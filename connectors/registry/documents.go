@@ -108,6 +108,7 @@ func (m *maker) newDocument(d *dice, p *Person, kind string, issued event.Date, 
 		CreatedAt:  at, UpdatedAt: at,
 		Truth: Truth{Person: p.Index, Identity: p.identity},
 	}
+	m.avoid(&doc)
 	if d.chance(0.1) {
 		doc.Remarks = "Kézbesítés az eljáró hatóságnál; korábbi okmány leadva."
 	}

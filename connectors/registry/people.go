@@ -33,6 +33,7 @@ type maker struct {
 	adult    float64 // the share of adults that is registered, so that Registered comes out over all people
 	child    float64
 	two      [2]Person
+	due      int                      // people of Due so far
 	midnight map[event.Date]time.Time // of the local days already asked for, for speed
 }
 
@@ -78,6 +79,7 @@ func (m *maker) pair(i int) {
 			b.Registrations[i].Email = a.Registrations[0].Email
 		}
 	}
+	m.fallDue(d, a, b)
 }
 
 // person makes one person without rows.

@@ -30,6 +30,7 @@ type Options struct {
 	// out a "dr." without losing its match.
 	TitlesDropped bool
 	Rates         Rates
+	Due           Due
 }
 
 // Rates are the shares of the embarrassments of real registers.
