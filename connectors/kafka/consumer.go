@@ -274,6 +274,24 @@ func (c *Consumer) drop(partitions []int32) {
 // Lag is how many offsets of the topic the group is not done with, over all partitions, whoever has them. Transaction
 // markers behind the last record do not count where their partition is this member's.
 func (c *Consumer) Lag(ctx context.Context) (n int64, err error) {
+	return c.behind(ctx, nil)
+}
+
+// Unread is how many offsets of the topic the group is not known to have read: behind what this member was given where a
+// partition is its own, behind what the group is done with elsewhere. So before a member has its partitions it is all that
+// the group is not done with.
+func (c *Consumer) Unread(ctx context.Context) (int64, error) {
+	read := map[int32]int64{}
+	c.mu.Lock()
+	for p, s := range c.held {
+		read[p] = s.read
+	}
+	c.mu.Unlock()
+	return c.behind(ctx, read)
+}
+
+// behind is how many offsets of the topic lie behind what the group is done with and what was read.
+func (c *Consumer) behind(ctx context.Context, read map[int32]int64) (n int64, err error) {
 	if err := c.flush(ctx); err != nil {
 		return 0, err
 	}
@@ -281,19 +299,12 @@ func (c *Consumer) Lag(ctx context.Context) (n int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	done, err := c.c.adm.FetchOffsetsForTopics(ctx, c.group, c.topic)
+	done, err := c.c.Committed(ctx, c.group, c.topic)
 	if err != nil {
-		return 0, fmt.Errorf("reading the offsets of group %s: %w", c.group, classify(err))
+		return 0, err
 	}
 	for tp, span := range spans {
-		at := span.Start
-		if o, ok := done.Lookup(tp.Topic, tp.Partition); ok {
-			if o.Err != nil {
-				return 0, fmt.Errorf("reading the offsets of group %s: %w", c.group, classify(o.Err))
-			}
-			at = max(at, o.At)
-		}
-		n += max(0, span.End-at)
+		n += max(0, span.End-max(span.Start, done[tp], read[tp.Partition]))
 	}
 	return n, nil
 }

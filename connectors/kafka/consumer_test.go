@@ -105,6 +105,33 @@ func TestLagOfATopicWithNothingToDeliver(t *testing.T) {
 	})
 }
 
+// What a member has read and is not done with is lag and read; what nobody has read is neither.
+func TestUnread(t *testing.T) {
+	c, topic := begin(t, 2)
+	w := fence(t, c, unique("id"))
+	commit(t, w, topic, "a", "b", "c", "d")
+	k := consume(t, c, unique("group"), topic)
+	unread := func() int64 {
+		n, err := k.Unread(testContext(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if n := unread(); n == 0 || n != lag(t, k) {
+		t.Fatalf("%d unread before anything was, lag %d", n, lag(t, k))
+	}
+	eventually(t, "all is read", func() bool {
+		if _, err := k.Poll(testContext(t), 10, 10*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+		return unread() == 0
+	})
+	if lag(t, k) == 0 {
+		t.Error("no lag, and nothing was committed")
+	}
+}
+
 func TestCommitsUnderWayTogetherNeverGoBack(t *testing.T) {
 	c, topic := begin(t, 1)
 	var batch []string

@@ -193,16 +193,20 @@ func (m *member) Commit(_ context.Context, records []event.Record) error {
 	return nil
 }
 
-func (m *member) Lag(context.Context) (int64, error) {
+func (m *member) Lag(context.Context) (int64, error) { return m.behind(nil), nil }
+
+func (m *member) Unread(context.Context) (int64, error) { return m.behind(m.at), nil }
+
+// behind is how much of the queue lies behind what the group has committed and what was read.
+func (m *member) behind(read map[event.TopicPartition]int64) (n int64) {
 	m.broker.mu.Lock()
 	defer m.broker.mu.Unlock()
-	var lag int64
 	for tp, log := range m.broker.logs {
 		if tp.Topic == "lejarat.mail-sink" {
-			lag += int64(len(log)) - m.offsets()[tp]
+			n += int64(len(log)) - max(m.offsets()[tp], read[tp])
 		}
 	}
-	return lag, nil
+	return n
 }
 
 // bench is a broker, a relay's address and the options that go with them.

@@ -130,7 +130,8 @@ func (p *process) Poll(ctx context.Context, most int, wait time.Duration) ([]eve
 	return p.member.Poll(ctx, most, wait)
 }
 
-func (p *process) Lag(ctx context.Context) (int64, error) { return p.member.Lag(ctx) }
+func (p *process) Lag(ctx context.Context) (int64, error)    { return p.member.Lag(ctx) }
+func (p *process) Unread(ctx context.Context) (int64, error) { return p.member.Unread(ctx) }
 
 // seat is a second group that the process is in.
 type seat struct {
@@ -146,7 +147,8 @@ func (s seat) Poll(ctx context.Context, most int, wait time.Duration) ([]event.R
 	return s.of.Poll(ctx, most, wait)
 }
 
-func (s seat) Lag(ctx context.Context) (int64, error) { return s.of.Lag(ctx) }
+func (s seat) Lag(ctx context.Context) (int64, error)    { return s.of.Lag(ctx) }
+func (s seat) Unread(ctx context.Context) (int64, error) { return s.of.Unread(ctx) }
 
 // The process is killed at every step that anybody could notice, before and after it: each mail arrives, twice at most
 // where it was claimed at that moment, and deliveries says of which.

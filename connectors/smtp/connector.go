@@ -21,6 +21,8 @@ type Queue interface {
 	// Lag is the number of offsets between what the group has committed and the ends of all partitions of the topic,
 	// assigned to this member or not. Control records at the end do not count.
 	Lag(ctx context.Context) (int64, error)
+	// Unread is Lag without what this member was given and is not done with.
+	Unread(ctx context.Context) (int64, error)
 }
 
 // Topics reads and writes topics without a group.

@@ -21,6 +21,7 @@ type feed struct {
 	polling bool                           // a look into the queue is under way
 	last    map[event.TopicPartition]int64 // the newest offset taken
 	lag     int64                          // where the last look asked for it; else -1
+	through bool                           // it was read to its end once
 }
 
 // feeds are those of a run.
@@ -44,6 +45,7 @@ type polled struct {
 	feed    *feed
 	records []event.Record
 	lag     int64 // -1: not asked for
+	unread  int64 // -1: not asked for
 	err     error
 }
 
@@ -61,11 +63,15 @@ func (r *run) look(ctx context.Context) {
 		if r.once {
 			wait = patience / 5
 		}
+		searching := f.lastDay && r.searching()
 		go func() {
-			p := polled{feed: f, lag: -1}
+			p := polled{feed: f, lag: -1, unread: -1}
 			p.records, p.err = f.queue.Poll(ctx, r.options.Limits.Batch, wait)
 			if p.err == nil && len(p.records) == 0 && r.once {
 				p.lag, p.err = f.queue.Lag(ctx)
+			}
+			if p.err == nil && len(p.records) == 0 && searching {
+				p.unread, p.err = f.queue.Unread(ctx)
 			}
 			r.polls <- p
 		}()
@@ -106,6 +112,7 @@ func (r *run) take(p polled) error {
 		f.fresh = append(f.fresh, p.records...)
 		r.next.look = true
 	}
+	r.found(f, p.unread == 0)
 	if lost := (*event.Lost)(nil); errors.As(p.err, &lost) {
 		if !f.lastDay { // the other group has lost the same; what it takes is settled within a day
 			r.lost(lost)
@@ -150,6 +157,7 @@ func (r *run) accept(f *feed, rec event.Record) {
 	j, ok := decode(rec, r.options)
 	if !f.takes(j) {
 		f.lanes.done(rec)
+		r.progress = time.Now()
 		return
 	}
 	j.feed = f

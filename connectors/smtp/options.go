@@ -96,6 +96,7 @@ type Limits struct {
 	MessageBytes            int           // the largest mail
 	Freshness               time.Duration // how old the last look at suppressions may be when a mail's final dot is asked for
 	Look                    time.Duration // how old it becomes while mails only wait
+	Search                  time.Duration // how long mails that can wait do so, under a cap, until those of the last day are found in the queue
 	Claim                   time.Duration // how long after claiming a mail its final dot may be written; twice that, and others may claim it
 }
 
@@ -128,6 +129,7 @@ func (o Options) withDefaults() Options {
 	def(&o.Limits.MessageBytes, 256<<10)
 	def(&o.Limits.Freshness, 20*time.Millisecond)
 	def(&o.Limits.Look, 2*time.Second)
+	def(&o.Limits.Search, 15*time.Minute)
 	def(&o.Limits.Claim, 20*time.Second)
 	if o.Documents == nil {
 		o.Documents = shippedDocuments()

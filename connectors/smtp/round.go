@@ -132,6 +132,7 @@ func (r *run) endRound(err error) error {
 			for _, rec := range w.fresh[f] {
 				r.accept(f, rec)
 			}
+			r.found(f, r.once && r.past(f))
 		}
 		r.ready.back(w.woken)
 		for _, j := range r.busy {

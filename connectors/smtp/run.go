@@ -51,6 +51,7 @@ type run struct {
 	ends      map[event.TopicPartition]event.Span // of the queue when a run with once began
 	brokers   trouble
 	lastRetry error // why the last mail that waits does
+	begun     time.Time
 	progress  time.Time
 	sum       Summary
 	failed    error  // why the run ends before it is told to
@@ -123,6 +124,7 @@ func (r *run) begin(ctx context.Context) error {
 		switch {
 		case err == nil:
 			r.brokers.over(r.options.Logger)
+			r.begun = time.Now()
 			return nil
 		case errors.Is(err, event.ErrTopic), errors.Is(err, event.ErrAccess):
 			return err

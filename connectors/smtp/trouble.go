@@ -59,7 +59,7 @@ func (r *run) spent() error {
 // budget is how long a run with once stands still before it gives up; while sending is held only as long as it takes to
 // settle what must not be sent anyway.
 func (r *run) budget() time.Duration {
-	if r.errPaused() != nil || r.errCapped() != nil {
+	if r.errPaused() != nil || r.errCapped() != nil && !r.searching() {
 		return min(r.options.Retry.Budget, heldBudget)
 	}
 	return r.options.Retry.Budget
