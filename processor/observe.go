@@ -37,6 +37,13 @@ type RunState struct {
 	Reason    string
 }
 
+// RunPhase: a partition's run left a phase in which it had been for so long, in real time.
+type RunPhase struct {
+	Partition int32
+	Phase     string // barrier, ledger, rules, gather, count, fuse, fire
+	Took      time.Duration
+}
+
 // RunChunk: a transaction of a run was committed. Counts are those of the chunk.
 type RunChunk struct {
 	Partition int32

@@ -25,11 +25,16 @@ const (
 	phaseFire                 // deciding, chunk by chunk
 )
 
+// phaseNames are how metrics call the phases.
+var phaseNames = [...]string{phaseIdle: "idle", phaseBarrier: "barrier", phaseLedger: "ledger", phaseRules: "rules", phaseGather: "gather",
+	phaseCount: "count", phaseFuse: "fuse", phaseFire: "fire"}
+
 // run is the partition's run of a date, from the moment it is due until it is complete.
 type run struct {
 	phase   phase
 	date    event.Date
 	started time.Time // clock in use
+	entered time.Time // real time since which it is in its phase
 
 	ends     map[event.TopicPartition]event.Span // of the sources, when the barrier was taken
 	decided  map[event.TopicPartition]event.Span // of notifications and runs, after the barrier
@@ -84,7 +89,7 @@ func (t *watchTask) advance(ctx context.Context) error {
 		if date < max(t.runs.lastComplete(t.tp.Partition), t.cursor) {
 			return t.passed(ctx, date)
 		}
-		t.run = run{phase: phaseBarrier, date: date, started: t.cfg.Clock.Now(), counts: map[watch.Count]int{}}
+		t.run = run{phase: phaseBarrier, date: date, started: t.cfg.Clock.Now(), entered: t.cfg.Clock.Real(), counts: map[watch.Count]int{}}
 		if t.resume() {
 			// What an earlier attempt counted must not let this one, or another partition, go.
 			if err := t.report(ctx, RunRunning, "", ""); err != nil {
@@ -95,6 +100,17 @@ func (t *watchTask) advance(ctx context.Context) error {
 	if t.cfg.Clock.Real().Before(t.run.again) {
 		return nil
 	}
+	was := t.run
+	err := t.work(ctx)
+	if t.run.phase != was.phase {
+		t.run.entered = t.cfg.Clock.Real()
+		t.cfg.observe(RunPhase{Partition: t.tp.Partition, Phase: phaseNames[was.phase], Took: t.run.entered.Sub(was.entered)})
+	}
+	return err
+}
+
+// work does one step of the phase.
+func (t *watchTask) work(ctx context.Context) error {
 	switch t.run.phase {
 	case phaseBarrier:
 		return t.barrier(ctx)

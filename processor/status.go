@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"lejarat/processor/event"
+	"lejarat/state"
 )
 
 // TaskStatus is a task as health and metrics show it.
@@ -130,6 +131,9 @@ func (e *Engine) StoreBytes() map[string]uint64 {
 	}
 	return out
 }
+
+// StoreWork is what the stores of this process have done so far.
+func (e *Engine) StoreWork() state.Work { return e.cfg.Shared.Work() }
 
 // Joined says whether everything that is in the sources now has been applied by this instance's watch tasks.
 func (e *Engine) Joined(ctx context.Context) (bool, error) {

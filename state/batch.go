@@ -72,6 +72,7 @@ func (b *Batch) Commit() error {
 		return err
 	}
 	b.s.dirty.Store(true)
+	b.s.work.wrote(b.b)
 	if err := b.b.Commit(pebble.NoSync); err != nil {
 		return explain("writing to", b.s.dir, err)
 	}
@@ -173,5 +174,6 @@ func (c *Cursor) Close() error {
 	if c.model != nil {
 		return nil
 	}
+	c.s.work.walked(c.it)
 	return c.s.reading(c.it.Close())
 }

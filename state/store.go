@@ -42,6 +42,7 @@ type Shared struct {
 	files *pebble.FileCache
 	fs    vfs.FS
 	model *Model // instead of all of the above
+	work  work
 	// Fatal is told of a fault after which the process must end at once, and must not return; nil panics.
 	Fatal func(text string)
 }
@@ -106,6 +107,7 @@ type Store struct {
 	model *modelStore // instead of db
 	dir   string
 	fs    vfs.FS
+	work  *work
 	lock  *pebble.Lock
 	// tables: there were some before it was opened.
 	tables bool
@@ -117,7 +119,7 @@ type Store struct {
 
 // Open opens or makes the store in dir. fresh says that it was made now. The errors name dir and what to do.
 func Open(dir string, shared *Shared, stamp Stamp) (s *Store, fresh bool, err error) {
-	s = &Store{dir: dir, fs: shared.fs, fault: fault{met: make(chan struct{})}, lastFlush: time.Now()}
+	s = &Store{dir: dir, fs: shared.fs, work: &shared.work, fault: fault{met: make(chan struct{})}, lastFlush: time.Now()}
 	if shared.model != nil {
 		if s.model, err = shared.model.openStore(dir); err != nil {
 			return nil, false, fmt.Errorf("opening %s: %w", dir, err)
@@ -225,6 +227,7 @@ func (s *Store) Get(key []byte) (value []byte, found bool, err error) {
 	if s.model != nil {
 		return s.model.get(key)
 	}
+	s.work.gets.Add(1)
 	v, closer, err := s.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, false, nil
@@ -242,6 +245,7 @@ func (s *Store) Has(key []byte) (bool, error) {
 		_, found, err := s.model.get(key)
 		return found, err
 	}
+	s.work.gets.Add(1)
 	_, closer, err := s.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return false, nil

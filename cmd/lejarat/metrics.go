@@ -16,6 +16,7 @@ type metrics struct {
 	taken    *prometheus.CounterVec
 	applied  *prometheus.CounterVec
 	delay    prometheus.Histogram
+	phases   *prometheus.HistogramVec
 	notices  *prometheus.CounterVec
 	runState *prometheus.CounterVec
 	failures *prometheus.CounterVec
@@ -23,6 +24,9 @@ type metrics struct {
 
 // delayBuckets in seconds: fine around the 100 ms in which a change is applied, coarse beyond, where a source lags.
 var delayBuckets = []float64{.01, .02, .03, .04, .05, .06, .08, .1, .12, .15, .2, .25, .3, .4, .5, 1, 2.5, 5, 10, 60, 600, 3600}
+
+// phaseBuckets in seconds: an idle partition's phase takes a millisecond, the firing of a go-live an hour.
+var phaseBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600}
 
 func registerRuntime(r *prometheus.Registry) {
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -37,8 +41,12 @@ func newMetrics(r *prometheus.Registry) *metrics {
 	delay := prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "lejarat", Name: "change_applied_seconds",
 		Help: "From a change's commit at its source, by the source's clock, until its watch task has applied it.", Buckets: delayBuckets})
 	r.MustRegister(delay)
+	phases := prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "lejarat", Name: "run_phase_seconds",
+		Help: "How long partitions' runs were in each phase.", Buckets: phaseBuckets}, []string{"phase"})
+	r.MustRegister(phases)
 	return &metrics{
 		delay:    delay,
+		phases:   phases,
 		taken:    counter("source_records_total", "Source records by what became of them.", "topic", "partition", "verdict"),
 		applied:  counter("journal_records_applied_total", "Journal records applied by watch.", "partition"),
 		notices:  counter("notices_total", "Decisions of runs; decision none: due, but nothing to decide.", "kind", "document_type", "threshold", "decision", "reason"),
@@ -65,6 +73,8 @@ func (m *metrics) Observe(e processor.Event) {
 		}
 	case processor.RunState:
 		m.runState.WithLabelValues(number(e.Partition), e.State, e.Reason).Inc()
+	case processor.RunPhase:
+		m.phases.WithLabelValues(e.Phase).Observe(e.Took.Seconds())
 	case processor.TaskState:
 		if e.Err != nil {
 			m.failures.WithLabelValues(e.Task).Inc()
@@ -96,11 +106,13 @@ var (
 	watermarkDesc   = prometheus.NewDesc("lejarat_watermark_age_seconds", "Real age of the newest commit or heartbeat that watch knows of the source.", []string{"topic"}, nil)
 	rowsHeldDesc    = prometheus.NewDesc("lejarat_held_rows", "Rows held because their newest record could not be used.", []string{"topic", "partition"}, nil)
 	storeDesc       = prometheus.NewDesc("lejarat_store_bytes", "Disk space of a state store.", []string{"store"}, nil)
+	operationsDesc  = prometheus.NewDesc("lejarat_store_operations_total", "What all state stores were asked for.", []string{"operation"}, nil)
+	writtenDesc     = prometheus.NewDesc("lejarat_store_written_bytes_total", "Bytes of the batches written to all state stores.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (g *engineGauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{taskRunningDesc, restoredDesc, expectedDesc, lastRunDesc, heldDesc, positionDesc, lagDesc, watermarkDesc, rowsHeldDesc, storeDesc} {
+	for _, d := range []*prometheus.Desc{taskRunningDesc, restoredDesc, expectedDesc, lastRunDesc, heldDesc, positionDesc, lagDesc, watermarkDesc, rowsHeldDesc, storeDesc, operationsDesc, writtenDesc} {
 		ch <- d
 	}
 }
@@ -133,6 +145,11 @@ func (g *engineGauges) Collect(ch chan<- prometheus.Metric) {
 	for store, bytes := range g.engine.StoreBytes() {
 		gauge(storeDesc, float64(bytes), store)
 	}
+	work := g.engine.StoreWork()
+	for operation, n := range map[string]int64{"get": work.Gets, "cursor": work.Cursors, "seek": work.Seeks, "step": work.Steps, "passed": work.Passed, "write": work.Writes} {
+		ch <- prometheus.MustNewConstMetric(operationsDesc, prometheus.CounterValue, float64(n), operation)
+	}
+	ch <- prometheus.MustNewConstMetric(writtenDesc, prometheus.CounterValue, float64(work.Bytes))
 }
 
 func flag(b bool) float64 {
