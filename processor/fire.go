@@ -246,7 +246,7 @@ func (t *watchTask) fire(ctx context.Context) error {
 
 // fired follows a committed chunk: the ledger, then the store.
 func (t *watchTask) fired(c *chunk, v *RunRecord, offset int64, next []byte) error {
-	if err := t.ledger.add(c.notices, t.run.date, c.at); err != nil {
+	if err := t.ledger.add(c.notices, t.run.date, c.at, c.records); err != nil {
 		return err
 	}
 	if err := c.batch.Commit(); err != nil {
@@ -278,7 +278,8 @@ type chunk struct {
 	counts  map[watch.Count]int
 	ids     map[journal.Ref]watch.Decision
 	marks   map[journal.Ref]bool
-	at      time.Time // when it was decided, by the clock in use
+	at      time.Time      // when it was decided, by the clock in use
+	records []event.Record // what the notices write
 }
 
 // judge decides for one identity; false ends the chunk.
@@ -319,11 +320,8 @@ func (c *chunk) EmittedTo(mark journal.Ref) bool {
 func (c *chunk) commit(ctx context.Context, v *RunRecord) (int64, error) {
 	t := c.task
 	c.at = t.cfg.Clock.Now()
-	records := make([]event.Record, 0, 2*len(c.notices)+1)
-	for i := range c.notices {
-		records = append(records, t.cfg.Watch.Records(&c.notices[i], t.run.date, c.at)...)
-	}
-	records = append(records, runMessage(t.cfg, t.run.date, v))
+	c.records = t.cfg.Watch.Records(c.notices, t.run.date, c.at)
+	records := append(c.records, runMessage(t.cfg, t.run.date, v))
 	offsets, err := t.writer.Commit(ctx, records, func() error {
 		if t.over() {
 			return errRunOver

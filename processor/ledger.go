@@ -25,7 +25,10 @@ type Ledger struct {
 	store *state.Store
 	refs  *identity.Key
 
+	known *known
+
 	mu        sync.Mutex // orders writes: a skip must not overwrite an emission
+	own       ownNotices
 	positions map[event.TopicPartition]int64
 	reader    event.Reader
 
@@ -58,8 +61,8 @@ func openLedgerOnce(ctx context.Context, cfg *Config) (*Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Ledger{cfg: cfg, store: store, refs: cfg.Watch.Refs, positions: map[event.TopicPartition]int64{},
-		progress: newProgress(cfg.Clock.Real())}
+	l := &Ledger{cfg: cfg, store: store, refs: cfg.Watch.Refs, known: newKnown(), own: newOwnNotices(),
+		positions: map[event.TopicPartition]int64{}, progress: newProgress(cfg.Clock.Real())}
 	if err := l.open(ctx); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -102,6 +105,12 @@ func positionKey(partition int32) []byte {
 // step applies what the topic holds by now, waiting for it up to wait. The reader is past what it delivered: an error in
 // taking that in is the end of this ledger (broken), since going on would leave it out.
 func (l *Ledger) step(ctx context.Context, wait time.Duration) error {
+	if !l.known.filled() {
+		if err := l.known.fill(l.store, fillAtOnce); err != nil {
+			return broken{err}
+		}
+		wait = 0
+	}
 	records, err := l.reader.Poll(ctx, l.cfg.Limits.BatchRecords, wait)
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", l.cfg.notifications(), err)
@@ -155,7 +164,7 @@ func (l *Ledger) apply(records []event.Record) error {
 // read takes one notification in. A notification of another reference key means that all ids would differ: everybody
 // would be mailed again. One that cannot be read may be anybody's: without it somebody would be.
 func (l *Ledger) read(b *state.Batch, r *event.Record, emitted map[journal.Ref]bool, skips map[journal.Ref]skip) error {
-	if r.Value == nil {
+	if r.Value == nil || l.own.taken(r.Value) {
 		return nil
 	}
 	var n event.Notice
@@ -185,9 +194,7 @@ func (l *Ledger) read(b *state.Batch, r *event.Record, emitted map[journal.Ref]b
 		return unreadableNotice(r, err)
 	}
 	emitted[id] = true
-	b.Set(ledgerKey(ledgerEmitted, id), address[:])
-	b.Set(ledgerKey(ledgerMark, mark), nil)
-	b.Set(ledgerKey(ledgerWhen, id), noticeWhen(&n))
+	l.setEmitted(b, id, mark, address, noticeWhen(&n))
 	return nil
 }
 
@@ -254,35 +261,46 @@ func parseRef(s string) (r journal.Ref, err error) {
 
 func ledgerKey(kind byte, r journal.Ref) []byte { return append([]byte{kind}, r[:]...) }
 
+// setEmitted records an emission.
+func (l *Ledger) setEmitted(b *state.Batch, id, mark, address journal.Ref, when []byte) {
+	l.known.add(id, mark)
+	b.Set(ledgerKey(ledgerWhen, id), when)
+	b.Set(ledgerKey(ledgerEmitted, id), address[:])
+	b.Set(ledgerKey(ledgerMark, mark), nil)
+}
+
 // setSkipped records a skip, unless the notice was emitted.
 func (l *Ledger) setSkipped(b *state.Batch, id journal.Ref, s skip) error {
-	done, err := l.store.Has(ledgerKey(ledgerEmitted, id))
+	done, err := l.holds(ledgerEmitted, id)
 	if err == nil && !done {
+		l.known.add(id)
 		b.Set(ledgerKey(ledgerSkipped, id), append(s.Address[:], s.Reason...))
 		b.Set(ledgerKey(ledgerWhen, id), s.when)
 	}
 	return err
 }
 
-// add takes in what a watch task has just committed in the run of a date, ahead of the topic's tail.
-func (l *Ledger) add(notices []watch.Notice, run event.Date, at time.Time) error {
+// add takes in what a watch task has just committed in the run of a date, ahead of the topic's tail. records are
+// what it wrote.
+func (l *Ledger) add(notices []watch.Notice, run event.Date, at time.Time, records []event.Record) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b := l.store.Batch()
+	decided := when(run, at)
 	for i := range notices {
 		n := &notices[i]
-		if n.Reason != "" {
-			if err := l.setSkipped(b, n.ID, skip{watch.Decision{Reason: n.Reason, Address: n.To.Address}, when(run, at)}); err != nil {
-				b.Discard()
-				return err
-			}
-			continue
+		if n.Reason == "" {
+			l.setEmitted(b, n.ID, n.Mark, n.To.Address, decided)
+		} else if err := l.setSkipped(b, n.ID, skip{watch.Decision{Reason: n.Reason, Address: n.To.Address}, decided}); err != nil {
+			b.Discard()
+			return err
 		}
-		b.Set(ledgerKey(ledgerWhen, n.ID), when(run, at))
-		b.Set(ledgerKey(ledgerEmitted, n.ID), n.To.Address[:])
-		b.Set(ledgerKey(ledgerMark, n.Mark), nil)
 	}
-	return b.Commit()
+	if err := b.Commit(); err != nil {
+		return err
+	}
+	l.own.add(records, l.cfg.notifications())
+	return nil
 }
 
 // reached says whether the ledger has read up to the given ends.
@@ -321,6 +339,9 @@ func asking(ask func()) (err error) {
 
 // Decided implements watch.Ledger; it panics when it cannot know.
 func (l *Ledger) Decided(id journal.Ref) watch.Decision {
+	if !l.known.maybe(id) {
+		return watch.Decision{}
+	}
 	v, found, err := l.store.Get(ledgerKey(ledgerEmitted, id))
 	if err != nil {
 		panic(unreadable{err})
@@ -340,11 +361,19 @@ func (l *Ledger) Decided(id journal.Ref) watch.Decision {
 
 // EmittedTo implements watch.Ledger; it panics when it cannot know.
 func (l *Ledger) EmittedTo(mark journal.Ref) bool {
-	done, err := l.store.Has(ledgerKey(ledgerMark, mark))
+	done, err := l.holds(ledgerMark, mark)
 	if err != nil {
 		panic(unreadable{err})
 	}
 	return done
+}
+
+// holds says whether the store has a reference under a prefix.
+func (l *Ledger) holds(prefix byte, ref journal.Ref) (bool, error) {
+	if !l.known.maybe(ref) {
+		return false, nil
+	}
+	return l.store.Has(ledgerKey(prefix, ref))
 }
 
 func (l *Ledger) close() error {

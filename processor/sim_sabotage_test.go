@@ -317,6 +317,7 @@ func (s *sim) ledgerFirst(records []event.Record) {
 		s.check(err)
 		address, err := parseRef(n.AddressRef)
 		s.check(err)
+		l.known.add(id)
 		b.Set(ledgerKey(ledgerEmitted, id), address[:])
 	}
 	s.check(b.Commit())

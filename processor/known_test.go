@@ -1,0 +1,140 @@
+package processor
+
+import (
+	"context"
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+
+	"lejarat/processor/event"
+	"lejarat/processor/journal"
+	"lejarat/state"
+)
+
+func refOf(n int) (r journal.Ref) {
+	binary.BigEndian.PutUint64(r[:], uint64(n))
+	return r
+}
+
+// TestKnownNeverForgets: of what stood in the store, was written while it was read, or came later, nothing is denied, through
+// several filters; of what is not there nearly everything.
+func TestKnownNeverForgets(t *testing.T) {
+	const stored, during, later = 3000, 20_000, 60_000
+	shared := state.NewShared(1<<20, true)
+	defer shared.Close()
+	store, _, err := state.Open("ledger", shared, state.Stamp{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	b := store.Batch()
+	for n := range stored {
+		b.Set(ledgerKey(knownPrefixes[n%len(knownPrefixes)], refOf(n)), []byte("x"))
+		b.Set(ledgerKey(ledgerWhen, refOf(-1-n)), nil) // decided by whom nobody asks
+	}
+	if err := b.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	k := newKnown()
+	there := func(upTo int) {
+		t.Helper()
+		for n := range upTo {
+			if !k.maybe(refOf(n)) {
+				t.Fatalf("%d is denied", n)
+			}
+		}
+	}
+	for n := stored; !k.filled(); n++ {
+		if !k.maybe(refOf(during + later + n)) {
+			t.Fatal("something is denied before the store is read")
+		}
+		if err := k.fill(store, 700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	there(stored)
+	for n := stored; n < during; n++ {
+		k.add(refOf(n))
+	}
+	there(during)
+	for n := during; n < later; n += 2 {
+		k.add(refOf(n), refOf(n+1))
+	}
+	there(later)
+	wrong := 0
+	for n := range later {
+		if k.maybe(refOf(-1 - n)) {
+			wrong++
+		}
+	}
+	if wrong > later/50 {
+		t.Errorf("%d of %d are not denied", wrong, later)
+	}
+	for k.room, k.filters = 0, k.filters[:1]; !k.full; k.room = 0 {
+		k.add(refOf(rand.Int()))
+	}
+	if !k.maybe(refOf(-1)) {
+		t.Error("a filter that has become too large denies something")
+	}
+}
+
+// TestOwnNoticesAreReadOnce: the tail passes over what the run itself has written, and reads it where it comes from another
+// instance, before it was added, or in a second life.
+func TestOwnNoticesAreReadOnce(t *testing.T) {
+	o := newOwnNotices()
+	of := func(topic, value string) event.Record { return event.Record{Topic: topic, Value: []byte(value)} }
+	if o.taken([]byte("a")) {
+		t.Error("a foreign notification is passed over")
+	}
+	o.add([]event.Record{of("n", "a"), of("m", "mail"), of("n", "b")}, "n")
+	for _, c := range []struct {
+		value string
+		want  bool
+	}{{"a", true}, {"a", false}, {"mail", false}, {"b ", false}, {"b", true}} {
+		if got := o.taken([]byte(c.value)); got != c.want {
+			t.Errorf("%q: %v", c.value, got)
+		}
+	}
+	for n := range ownMost + 1 {
+		o.add([]event.Record{of("n", string(binary.BigEndian.AppendUint64(nil, uint64(n))))}, "n")
+	}
+	if len(o.hashes) > ownMost {
+		t.Errorf("%d are remembered", len(o.hashes))
+	}
+}
+
+// TestRestartedLedgerKnows: filled from its store, it says what it said before.
+func TestRestartedLedgerKnows(t *testing.T) {
+	h := newHarness(t)
+	h.begin(t)
+	h.people(t, "anna", "bela", "csilla")
+	h.play(t, "2026-02-28T12:00")
+	if len(h.ledger.own.hashes) != 0 {
+		t.Errorf("%d notices of its own have not come back", len(h.ledger.own.hashes))
+	}
+	h.halt()
+	l, err := openLedger(context.Background(), &h.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	for !l.known.filled() {
+		if err := l.step(context.Background(), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := 0
+	for _, r := range h.log.Records("lejarat.notifications") {
+		if r.Control {
+			continue
+		}
+		id, err := parseRef(string(r.Key))
+		if d := l.Decided(id); err != nil || !d.Emitted {
+			t.Errorf("%s: %v %v", r.Key, d, err)
+		}
+		n++
+	}
+	if n != 3 {
+		t.Errorf("%d notices", n)
+	}
+}
