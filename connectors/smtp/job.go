@@ -27,11 +27,11 @@ type job struct {
 	via      string // the relay that it was last given to
 	pause    backoff
 	due      time.Time // of the next attempt, real time
-	// A refusal that may be about the relay that gave it; it counts unless it is taken back before due.
-	refusal   *result
-	refusedBy *route
-	spared    *route // the relay whose refusal was taken back, and how many mails it had decided about then
-	sparedAt  int
+	// Refusals that may be about the relay that gave them (route.go).
+	refusal   *result // the last
+	refusedBy *route  // who gave it; nil: it counts already, or does not
+	refusedAt int     // what it had taken by then
+	refusals  int     // that count
 
 	// Its claim (claims.go), while a carrier has it.
 	claims    int       // how many were made; tells one from the next
@@ -41,6 +41,9 @@ type job struct {
 	ask       chan time.Time
 	askedAt   time.Time
 }
+
+// refused says that its refusals are about itself.
+func (j *job) refused(l Limits) bool { return j.refusals >= l.Refusals }
 
 var usableID = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]{0,59}$`)
 

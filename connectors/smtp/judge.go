@@ -19,7 +19,7 @@ func (r *run) admit(j *job) bool {
 	if r.ended(j) {
 		return false
 	}
-	j.tries = j.attempts + 1
+	j.tries, j.refusedBy = j.attempts+1, nil
 	return true
 }
 
@@ -36,16 +36,15 @@ func (r *run) ended(j *job) bool {
 		}
 		j.doubt, j.attempts = true, max(j.attempts, int(m.attempts))
 	}
-	if j.refusal != nil {
-		j.refusedBy = nil
-		r.end(j, event.DeliveryRejected, j.refusal.cause, *j.refusal)
-		return true
-	}
 	if j.faulty {
 		r.end(j, event.DeliveryRejected, reasonUndecodable, result{})
 		return true
 	}
-	if status, reason := r.verdict(j); status != "" {
+	switch status, reason := r.verdict(j); {
+	case j.refused(r.options.Limits), status == event.DeliveryExpired && j.refusal != nil:
+		r.end(j, event.DeliveryRejected, j.refusal.cause, *j.refusal)
+		return true
+	case status != "":
 		r.end(j, status, reason, result{})
 		return true
 	}
@@ -116,7 +115,7 @@ func (r *run) judge(rep report) {
 		r.doubt(j, w, res)
 		return
 	case refused:
-		if !res.aboutRelay() || w.certain(j) {
+		if !res.aboutRelay() {
 			r.took(w)
 			r.end(j, event.DeliveryRejected, res.cause, res)
 			return
@@ -145,7 +144,7 @@ func (r *run) judge(rep report) {
 // retry leaves a mail that was not delivered waiting, by itself: whatever it is that the relay cannot stand may be in it,
 // and the next mail is another one.
 func (r *run) retry(j *job, w *route, res result) {
-	j.blamed = res.class != deferred
+	j.blamed, j.refusal = res.class != deferred, nil
 	switch res.class {
 	case deferred:
 		w.answers()

@@ -87,8 +87,9 @@ type Limits struct {
 	Deferred                int           // mails held for a retry; nothing is taken from the queue while as many are held
 	MailsPerConnection      int           // then the connection is made anew
 	RejectionsPerConnection int           // in a row; Postfix slows a client down after nine
-	RefusalsInARow          int           // after as many that may be about the relay, it is set aside
-	Refusal                 time.Duration // how long a refusal that may be about the relay waits for other mails to tell
+	RefusalsInARow          int           // as many that may be about the relay, and it is set aside; as many other decisions, and it is healthy
+	Refusal                 time.Duration // how long such a mail waits at least until it is tried again
+	Refusals                int           // as many that count, and the mail is rejected (route.go)
 	ConnectionAge           time.Duration // then too
 	Idle                    time.Duration // an unused connection is closed after it
 	Drain                   time.Duration // what a started mail is given to end when Run is told to stop
@@ -121,7 +122,8 @@ func (o Options) withDefaults() Options {
 	def(&o.Limits.MailsPerConnection, 1000)
 	def(&o.Limits.RejectionsPerConnection, 8)
 	def(&o.Limits.RefusalsInARow, 5)
-	def(&o.Limits.Refusal, time.Minute)
+	def(&o.Limits.Refusal, 30*time.Second)
+	def(&o.Limits.Refusals, 3)
 	def(&o.Limits.ConnectionAge, 5*time.Minute)
 	def(&o.Limits.Idle, 30*time.Second)
 	def(&o.Limits.Drain, 20*time.Second)

@@ -94,7 +94,8 @@ func relayFull(phase Phase, a reply) bool {
 }
 
 // aboutRelay says whether a refusal may be one of us or of everything, and not of its mail: security and policy (5.7),
-// the mail system (5.3) but for the size of a mail, our sender.
+// the mail system (5.3) but for the size of a mail, our sender; without an enhanced code what means that there is no
+// service, or nothing at all (521, 554).
 func (r result) aboutRelay() bool {
 	e := r.reply.enhanced
 	switch {
@@ -102,6 +103,8 @@ func (r result) aboutRelay() bool {
 		return false
 	case r.phase == PhaseMail:
 		return true
+	case e == "":
+		return r.reply.code == 521 || r.reply.code == 554
 	}
 	return strings.HasPrefix(e, "5.7.") || strings.HasPrefix(e, "5.3.") || e == "5.1.7" || e == "5.1.8"
 }

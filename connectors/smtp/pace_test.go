@@ -147,7 +147,8 @@ func TestClassesOf4xxAnd5xx(t *testing.T) {
 	}{
 		{PhaseRcpt, 550, "5.1.1", false}, {PhaseRcpt, 550, "", false}, {PhaseRcpt, 552, "5.2.2", false}, {PhaseMail, 552, "5.3.4", false},
 		{PhaseDot, 554, "5.6.0", false}, {PhaseNone, 0, "", false}, {PhaseDot, 552, "5.3.4", false},
-		{PhaseMail, 550, "", true}, {PhaseRcpt, 554, "5.7.1", true}, {PhaseDot, 550, "5.7.26", true}, {PhaseRcpt, 550, "5.1.8", true}, {PhaseData, 554, "5.3.0", true},
+		{PhaseRcpt, 553, "", false},
+		{PhaseRcpt, 554, "", true}, {PhaseRcpt, 521, "", true}, {PhaseMail, 550, "", true}, {PhaseRcpt, 554, "5.7.1", true}, {PhaseDot, 550, "5.7.26", true}, {PhaseRcpt, 550, "5.1.8", true}, {PhaseData, 554, "5.3.0", true},
 	} {
 		if got := (result{class: refused, phase: c.phase, reply: reply{code: c.code, enhanced: c.enhanced}}).aboutRelay(); got != c.want {
 			t.Errorf("%s %d %s: about the relay %v", c.phase, c.code, c.enhanced, got)

@@ -22,7 +22,8 @@ type route struct {
 	decided  int       // mails that it dealt with since width last changed
 	lowered  time.Time // when width was last lowered
 	away     trouble
-	suspects int // refusals in a row that may be about the relay, not about their mails
+	suspects int // mails in a row whose refusals may be about the relay
+	clean    int // mails in a row since then that it has decided about by themselves
 	taken    int // mails that it has decided about by themselves
 }
 
@@ -96,7 +97,7 @@ func (w *route) answers() {
 // hinder notes that the relay takes nothing: after a pause it is tried with one mail.
 func (w *route) hinder(err error) {
 	w.away.note(err, w.log)
-	w.width, w.decided, w.lowered = 1, 0, time.Now()
+	w.width, w.decided, w.clean, w.lowered = 1, 0, 0, time.Now()
 }
 
 // slow notes that the relay wants less. What was handed out before it last said so says nothing new.
@@ -119,21 +120,25 @@ func (w *route) failure(res result) error {
 	return fmt.Errorf("handing a mail to the relay %s: %w", w.relay.options.Address, res)
 }
 
-// suspect holds back a refusal that may be about the relay, or about us, and not about its mail. It counts once the relay
-// has decided otherwise about another mail, or when there was none for a while. If the relay goes on refusing one mail
-// after another, it is set aside, and its refusals of these mails are none.
+// suspect puts a mail off that was refused for what may be a fault of the relay, or its view of us, and not of the mail. A
+// refusal counts once the relay has decided otherwise about as many other mails in a row as would set it aside; a mail
+// is rejected when as many of its refusals count as Limits says. If the relay goes on refusing one mail after another, it
+// is set aside, and its refusals of these mails are none. So one that flaps, or is met by few mails, rejects none.
 func (r *run) suspect(w *route, j *job, res result) {
-	w.suspects++
-	j.refusal, j.refusedBy, j.due = &res, w, time.Now().Add(r.options.Limits.Refusal)
+	if j.refusal == nil || j.refusedAt != w.taken {
+		w.suspects++ // not the same one again
+	}
+	w.clean = 0
+	j.refusal, j.refusedBy, j.refusedAt = &res, w, w.taken
+	r.again(j, res)
+	j.due = time.Now().Add(max(r.options.Limits.Refusal, j.pause.next()))
 	r.waiting = append(r.waiting, j)
 	if w.suspects < r.options.Limits.RefusalsInARow {
 		return
 	}
 	for _, other := range r.inHand {
 		if other.refusedBy == w {
-			r.again(other, *other.refusal)
-			other.refusal, other.refusedBy, other.blamed = nil, nil, true
-			other.spared, other.sparedAt = w, w.taken
+			other.refusedBy, other.blamed = nil, true
 			other.due = time.Now().Add(other.pause.next())
 		}
 	}
@@ -141,21 +146,22 @@ func (r *run) suspect(w *route, j *job, res result) {
 		w.suspects, w.failure(res)))
 }
 
-// certain says that a refusal is about its mail: it had one taken back before, and the relay has decided about others since.
-func (w *route) certain(j *job) bool {
-	return j.spared == w && w.taken > j.sparedAt && w.suspects == 0
-}
-
 // took notes that the relay has decided about a mail by itself.
 func (r *run) took(w *route) {
-	if w.suspects > 0 {
-		for _, j := range r.waiting {
-			if j.refusedBy == w {
-				j.due = time.Now()
-			}
-		}
-	}
 	w.suspects = 0
+	w.clean++
 	w.taken++
 	w.answers()
+	if w.clean != r.options.Limits.RefusalsInARow {
+		return
+	}
+	for _, j := range r.inHand {
+		if j.refusedBy != w {
+			continue
+		}
+		j.refusedBy = nil
+		if j.refusals++; j.refused(r.options.Limits) {
+			j.due = time.Now()
+		}
+	}
 }

@@ -117,17 +117,26 @@ func TestRelayThatRefusesEverybodyForAWhile(t *testing.T) {
 	}
 }
 
-// Refusals with the same codes that come one here and one there are those of their mails.
-func TestRefusalsOfSingleMailsCount(t *testing.T) {
-	relay := startScripted(t, func(s step) string {
-		if s.verb == "RCPT" && strings.Contains(s.line, "3@") {
-			return "550 5.7.1 no such list"
+// refusing refuses these mails, and is slow with the others.
+func refusing(numbers ...int) func(step) string {
+	return func(s step) string {
+		for _, n := range numbers {
+			if s.verb == "RCPT" && strings.Contains(s.line, fmt.Sprintf("<kanari%d@", n)) {
+				return "550 5.7.1 no such list"
+			}
 		}
-		return ""
-	})
+		return always("DOT", "wait 2ms then 250 2.0.0 Ok")(s)
+	}
+}
+
+// Refusals with the same codes that come one here and one there are those of their mails, once the relay has said so three
+// times, and taken others each time.
+func TestRefusalsOfSingleMailsCount(t *testing.T) {
+	relay := startScripted(t, refusing(3, 13, 23, 33))
 	b := newBench(t, relay.address())
-	b.each(40)
-	if s := b.mustRun(t); s.Accepted != 36 || s.Rejected != 4 || relay.count("RCPT") != 40 {
+	b.options.Limits.Refusal = 20 * time.Millisecond
+	b.each(300)
+	if s := b.mustRun(t); s.Accepted != 296 || s.Rejected != 4 || relay.count("RCPT") < 296+3*4 {
 		t.Errorf("%+v after %d recipients", s, relay.count("RCPT"))
 	}
 	if strings.Contains(b.log.String(), "sending waits") {
@@ -135,26 +144,26 @@ func TestRefusalsOfSingleMailsCount(t *testing.T) {
 	}
 }
 
-// Mails that are refused in a row and for good, with a code that may be the relay's, neither hold up the others nor go round
-// for ever.
+// Mails that are refused in a row and for good, with a code that may be the relay's, hold up no others; while nothing else is
+// to be sent they wait, and when there is they do not go round for ever.
 func TestRefusedMailsInARow(t *testing.T) {
-	relay := startScripted(t, func(s step) string {
-		for n := range 7 {
-			if s.verb == "RCPT" && strings.Contains(s.line, fmt.Sprintf("kanari%d@", n)) {
-				return "550 5.7.1 not from you"
-			}
-		}
-		return ""
-	})
+	relay := startScripted(t, refusing(0, 1, 2, 3, 4, 5, 6))
 	b := newBench(t, relay.address())
-	b.options.Retry.Budget = 5 * time.Second
+	b.options.Limits.Refusal = 20 * time.Millisecond
+	b.options.Retry.Min, b.options.Retry.Max = 20*time.Millisecond, 200*time.Millisecond
 	b.each(25)
-	if s := b.mustRun(t); s.Accepted != 18 || s.Rejected != 7 {
-		t.Errorf("%+v", s)
+	if s, err := b.run(t); err == nil || s.Accepted != 18 || s.Rejected != 0 || !strings.Contains(err.Error(), "RCPT: answered 550 5.7.1") {
+		t.Errorf("%v %+v", err, s)
 	}
-	if n := relay.count("RCPT"); n > 25+2*7 {
-		t.Errorf("%d recipients were said", n)
-	}
+	_, stop := b.serve(t)
+	n := 25
+	eventually(t, "they are rejected", func() bool {
+		b.queue(sampleMail(n))
+		n++
+		return b.settledAs(t, event.DeliveryRejected) == 7
+	})
+	eventually(t, "the others are out", func() bool { return b.settledAs(t, event.DeliveryAccepted) == n-7 })
+	stop()
 }
 
 // Two relays that fail at random: nothing is lost, nothing refused for what is a relay's fault, and nothing accepted twice

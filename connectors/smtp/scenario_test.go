@@ -22,7 +22,7 @@ import (
 //	relay [ext=(A, B)] [tls=starttls|tls] [certificate=good|stranger|expired] [show=(VERB, VERB)]
 //	VERB N: ANSWER       the N-th time this verb comes, over all connections; "N-M" or "*" for more of them
 //
-//	send [mails=N] [budget=D] [in-doubt=park]
+//	send [mails=N] [budget=D] [refusal=D] [in-doubt=park]
 //
 // Answers are described at scripted. mails says how many are queued in all by then.
 func TestScenarios(t *testing.T) {
@@ -144,7 +144,7 @@ func parseRules(t *testing.T, d *datadriven.TestData) (rules []rule) {
 func (s *scenario) send(t *testing.T, d *datadriven.TestData) string {
 	s.options.InDoubt = Resend
 	s.options.Relays[0].CommandTimeout, s.options.Relays[0].DataTimeout = 700*time.Millisecond, 700*time.Millisecond
-	s.options.Retry.Budget = 5 * time.Second
+	s.options.Retry.Budget, s.options.Limits.Refusal = 5*time.Second, 200*time.Millisecond
 	mails := s.mails
 	for _, a := range d.CmdArgs {
 		switch a.Key {
@@ -152,6 +152,8 @@ func (s *scenario) send(t *testing.T, d *datadriven.TestData) string {
 			mails, _ = strconv.Atoi(a.Vals[0])
 		case "budget":
 			s.options.Retry.Budget, _ = time.ParseDuration(a.Vals[0])
+		case "refusal":
+			s.options.Limits.Refusal, _ = time.ParseDuration(a.Vals[0])
 		case "in-doubt":
 			s.options.InDoubt = a.Vals[0]
 		default:
