@@ -12,7 +12,7 @@ import (
 // Why an address cannot be used. The texts are reasons in lejarat.deliveries.
 var (
 	errAddressMalformed = errors.New("address_malformed")
-	errNeedsSMTPUTF8    = errors.New("address_needs_smtputf8") // its local part is not ASCII, and the relay cannot take such
+	errNeedsSMTPUTF8    = errors.New("address_needs_smtputf8") // its local part is not ASCII, and no relay can take such
 )
 
 // mailbox is an address as it goes into envelope and header.

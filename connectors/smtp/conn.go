@@ -19,7 +19,7 @@ func (c *conn) send(ctx context.Context, e envelope, ready func() bool) result {
 	defer cut()
 	if e.utf8 && !c.offers.utf8 {
 		// The code of RFC 6531 4.2 for an answer that the relay need not be asked for.
-		return result{class: refused, phase: PhaseMail, reply: reply{enhanced: "5.6.7"}, cause: errNeedsSMTPUTF8.Error()}
+		return result{class: unfit, phase: PhaseMail, reply: reply{enhanced: "5.6.7"}, cause: errNeedsSMTPUTF8.Error()}
 	}
 	c.mails++
 	if !oneLine(e.from) || !oneLine(e.to) || !oneLine(e.id) {

@@ -22,8 +22,7 @@ func (r *run) wake() {
 // handOut gives what is ready to connections that are free.
 func (r *run) handOut() {
 	for r.ready.len() > 0 && !r.brokers.pausing() && r.errPaused() == nil {
-		w := r.way()
-		if w == nil {
+		if r.way(nil) == nil {
 			return
 		}
 		lastDay, rest := r.room()
@@ -35,6 +34,12 @@ func (r *run) handOut() {
 			return
 		}
 		if !r.admit(j) {
+			continue
+		}
+		w := r.way(j)
+		if w == nil { // those that it could go to are busy or away: it holds up no others
+			j.due = time.Now().Add(r.options.Retry.Min)
+			r.waiting = append(r.waiting, j)
 			continue
 		}
 		c := w.give(j)

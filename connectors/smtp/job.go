@@ -27,6 +27,7 @@ type job struct {
 	via      string // the relay that it was last given to
 	pause    backoff
 	due      time.Time // of the next attempt, real time
+	unfit    []*route  // they do not offer what it needs
 	// Refusals that may be about the relay that gave them (route.go).
 	refusal   *result // the last
 	refusedBy *route  // who gave it; nil: it counts already, or does not

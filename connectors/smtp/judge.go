@@ -120,9 +120,16 @@ func (r *run) judge(rep report) {
 			r.end(j, event.DeliveryRejected, res.cause, res)
 			return
 		}
+	case unfit:
+		if j.unfit = append(j.unfit, w); len(j.unfit) == len(r.routes) {
+			r.end(j, event.DeliveryRejected, res.cause, res)
+			return
+		}
 	}
 	r.unclaim(j)
 	switch {
+	case res.class == unfit:
+		r.ready.front(j)
 	case res.class == calledOff:
 		r.ready.front(j)
 	case res.class == refused:

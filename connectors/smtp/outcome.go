@@ -34,6 +34,7 @@ const (
 	refused         // never
 	inDoubt         // the dot was written, its answer not seen
 	calledOff       // ready said no before the dot
+	unfit           // not by this relay: it does not offer what the mail needs
 )
 
 // result is the end of one transaction.

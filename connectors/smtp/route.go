@@ -3,6 +3,7 @@ package smtp
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -54,11 +55,11 @@ func (w *route) wait(now time.Time) (d time.Duration, open bool) {
 	return d, true
 }
 
-// way is the first in the order of the configuration that takes a mail now; nil: none does.
-func (r *run) way() *route {
+// way is the first in the order of the configuration that takes a mail, or this one, now; nil: none does.
+func (r *run) way(j *job) *route {
 	now := time.Now()
 	for _, w := range r.routes {
-		if d, open := w.wait(now); open && d == 0 {
+		if d, open := w.wait(now); open && d == 0 && (j == nil || !slices.Contains(j.unfit, w)) {
 			return w
 		}
 	}

@@ -218,3 +218,37 @@ func TestTwoRelaysAtRandom(t *testing.T) {
 		})
 	}
 }
+
+// A mail that needs SMTPUTF8 goes to the relay that offers it, and waits for it; it holds up no others.
+func TestMailGoesToTheRelayThatOffersWhatItNeeds(t *testing.T) {
+	plain, able := startScripted(t, allFine), startScripted(t, always("GREETING", "421 4.3.2 later"))
+	plain.extensions = []string{"PIPELINING", "8BITMIME"}
+	b := newBenchOf(t, plain, able)
+	b.options.Retry.Budget = 300 * time.Millisecond
+	m := sampleMail(0)
+	m.To.Email = "kanári0@polgar.example.hu"
+	b.queue(m, sampleMail(1), sampleMail(2))
+	s, err := b.run(t)
+	if err == nil || s.Accepted != 2 || s.Rejected != 0 || len(plain.received()) != 2 || !strings.Contains(err.Error(), able.address()) {
+		t.Fatalf("%v %+v", err, s)
+	}
+	able.follow(allFine)
+	b.queue(sampleMail(3))
+	if s := b.mustRun(t); s.Accepted != 2 || copies(able)[m.To.Email] != 1 {
+		t.Errorf("%+v", s)
+	}
+	if d := lastDelivery(b, t, m.ID); deref(d.Relay) != able.address() {
+		t.Errorf("recorded with relay %q", deref(d.Relay))
+	}
+	checkNoPersonalData(t, b, err)
+
+	less := startScripted(t, allFine)
+	less.extensions = plain.extensions
+	b.options.Relays[1].Address = less.address()
+	m = sampleMail(4)
+	m.To.Email = "kanári4@polgar.example.hu"
+	b.queue(m)
+	if s := b.mustRun(t); s.Rejected != 1 || deref(lastDelivery(b, t, m.ID).Reason) != errNeedsSMTPUTF8.Error() {
+		t.Errorf("%+v", s)
+	}
+}
