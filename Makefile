@@ -9,6 +9,9 @@ PEOPLE ?= 5000
 DAYS ?= 365
 LOAD_PEOPLE ?= 600000
 LOAD_JSON ?=
+LOAD_SKIP ?=
+LOAD_DUE ?=
+LOAD_HEAP ?= 1g
 FUZZTIME ?= 30s
 
 .PHONY: help build run test check bench bench-load bench-mail sim integration chaos stack stack-stop fuzz
@@ -34,10 +37,10 @@ check: ## format, vet, staticcheck, race detector, tidy modules, clean tree
 	LEJARAT_ORACLE_SEEDS=1 LEJARAT_ORACLE_PEOPLE=1000 LEJARAT_ORACLE_DAYS=40 go test -race -short -timeout 15m ./...
 	@test -z "$$(git status --porcelain)" || { echo "the tree is not clean:"; git status --short; exit 1; }
 
-bench-load: ## a register of LOAD_PEOPLE people on a broker of its own: floor, rebuild, restart, restore, run, latency, in one table
-	KAFKA_HEAP=1g deploy/stack/start --clean kafka
-	status=0; LEJARAT_LOAD_PEOPLE=$(LOAD_PEOPLE) LEJARAT_LOAD_JSON=$(LOAD_JSON) \
-	go test -tags integration,load -count=1 -timeout 4h -v -run '^TestLoad$$' ./deploy/integration/ || status=1; \
+bench-load: ## registers of LOAD_PEOPLE people, one or several sizes, on a broker of its own: floor, rebuild, restore, runs, latency, disk, memory (deploy/integration/README.md)
+	KAFKA_HEAP=$(LOAD_HEAP) deploy/stack/start --clean kafka
+	status=0; KAFKA_HEAP=$(LOAD_HEAP) LEJARAT_LOAD_PEOPLE="$(LOAD_PEOPLE)" LEJARAT_LOAD_JSON=$(LOAD_JSON) LEJARAT_LOAD_SKIP="$(LOAD_SKIP)" LEJARAT_LOAD_DUE=$(LOAD_DUE) \
+	go test -tags integration,load -count=1 -timeout 6h -v -run '^TestLoad$$' ./deploy/integration/ || status=1; \
 	deploy/stack/stop --clean kafka; exit $$status
 
 bench: ## micro-benchmarks and the whole pipeline on the embedded broker

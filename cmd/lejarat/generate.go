@@ -26,9 +26,9 @@ type generateFlags struct {
 	schemas bool
 	// partitions of each table's topic; heartbeat topics have one.
 	partitions int32
-	// due notices fall due on dueOn, "" for no such day.
-	due   int
-	dueOn string
+	// due notices fall due on dueOn, none on idleOn; "" for no such day.
+	due           int
+	dueOn, idleOn string
 }
 
 func generateCommand(o *options) *cobra.Command {
@@ -46,7 +46,7 @@ func generateCommand(o *options) *cobra.Command {
 				return err
 			}
 			w := registry.Options{Seed: f.seed, People: f.people, Start: start}
-			if w.Due, err = f.dueDay(start); err != nil {
+			if w.Due, err = f.dueDays(start); err != nil {
 				return err
 			}
 			switch {
@@ -71,6 +71,7 @@ func generateCommand(o *options) *cobra.Command {
 	c.Flags().Int32Var(&f.partitions, "partitions", 1, "partitions of the tables' topics, where they are made now")
 	c.Flags().IntVar(&f.due, "due", 0, "with --due-on: exactly so many notices fall due on that day, whatever the size")
 	c.Flags().StringVar(&f.dueOn, "due-on", "", "a day after the snapshot on which what --due says falls due, and nothing else")
+	c.Flags().StringVar(&f.idleOn, "idle-on", "", "a day after the snapshot on which nothing falls due")
 	c.Flags().BoolVar(&f.schemas, "schemas", false, "messages with their schema")
 	return c
 }
@@ -86,33 +87,37 @@ func (f *generateFlags) startDate() (event.Date, error) {
 	return d, nil
 }
 
-// dueDay is the day whose notices are counted out.
-func (f *generateFlags) dueDay(start event.Date) (registry.Due, error) {
-	if f.dueOn == "" {
-		if f.due != 0 {
-			return registry.Due{}, usage("--due goes with --due-on")
+// dueDays are the days whose notices are counted out.
+func (f *generateFlags) dueDays(start event.Date) (due registry.Due, err error) {
+	for _, day := range []struct {
+		flag, value string
+		into        *event.Date
+	}{{"--due-on", f.dueOn, &due.On}, {"--idle-on", f.idleOn, &due.Idle}} {
+		if day.value == "" {
+			continue
 		}
-		return registry.Due{}, nil
+		if *day.into, err = event.ParseDate(day.value); err != nil {
+			return due, usageError{err}
+		}
+		if *day.into <= start {
+			return due, usage("%s must be after --start", day.flag)
+		}
 	}
-	day, err := event.ParseDate(f.dueOn)
-	switch {
-	case err != nil:
-		return registry.Due{}, usageError{err}
-	case day <= start:
-		return registry.Due{}, usage("--due-on must be after --start")
-	case f.due < 0:
-		return registry.Due{}, usage("--due must not be negative")
+	if f.due < 0 || f.due > 0 && due.On == 0 {
+		return due, usage("--due is a number of notices and goes with --due-on")
 	}
-	return registry.Due{On: day, Count: f.due}, nil
+	due.Count = f.due
+	return due, nil
 }
 
-// countDue counts on the way what falls due on the day.
-func countDue(people iter.Seq[*registry.Person], day event.Date, n *int) iter.Seq[*registry.Person] {
+// counted counts on the way.
+func (g *generated) counted(people iter.Seq[*registry.Person], day event.Date) iter.Seq[*registry.Person] {
 	return func(yield func(*registry.Person) bool) {
 		for p := range people {
+			g.Documents += len(p.Documents)
 			for i := range p.Documents {
-				if registry.DueOn(&p.Documents[i], day) {
-					*n++
+				if day != 0 && registry.DueOn(&p.Documents[i], day) {
+					g.Due++
 				}
 			}
 			if !yield(p) {
@@ -149,11 +154,12 @@ func (f *generateFlags) printSQL(out io.Writer, o registry.Options) error {
 
 // generated is what produce has written.
 type generated struct {
-	People  int     `json:"people"`
-	Records int     `json:"records"`
-	Due     int     `json:"due"` // on the day of --due-on
-	Bytes   int64   `json:"bytes"`
-	Seconds float64 `json:"seconds"`
+	People    int     `json:"people"`
+	Documents int     `json:"documents"`
+	Records   int     `json:"records"`
+	Due       int     `json:"due"` // on the day of --due-on
+	Bytes     int64   `json:"bytes"`
+	Seconds   float64 `json:"seconds"`
 }
 
 func (f *generateFlags) produce(ctx context.Context, o registry.Options, asJSON bool, out io.Writer) error {
@@ -169,17 +175,14 @@ func (f *generateFlags) produce(ctx context.Context, o registry.Options, asJSON 
 		life = registry.New(o)
 		world = life.People()
 	}
-	due := 0
-	if o.Due.On != 0 {
-		world = countDue(world, o.Due.On, &due)
-	}
+	result := generated{People: f.people}
 	at := o.Start.At(registry.SnapshotHour, 0, time.Local)
 	enc := registry.NewEncoder(registry.EncoderOptions{Schemas: f.schemas, SnapshotAt: at})
 	if err := makeSources(ctx, k, enc.Topics(), f.partitions); err != nil {
 		return err
 	}
 	s := newSourceWriter(ctx, k)
-	enc.Snapshot(world, s.snapshot)
+	enc.Snapshot(result.counted(world, o.Due.On), s.snapshot)
 	for range f.days {
 		for _, c := range life.Advance() {
 			s.messages(enc.Change(c))
@@ -188,14 +191,14 @@ func (f *generateFlags) produce(ctx context.Context, o registry.Options, asJSON 
 	if err := s.close(); err != nil {
 		return err
 	}
-	if due != o.Due.Count {
-		return fmt.Errorf("only %d of %d people can be told something on %s: raise --people or lower --due", due, f.people, o.Due.On)
+	if result.Due != o.Due.Count {
+		return fmt.Errorf("only %d of %d people can be told something on %s: raise --people or lower --due", result.Due, f.people, o.Due.On)
 	}
-	result := generated{People: f.people, Records: s.records, Due: due, Bytes: s.bytes, Seconds: time.Since(began).Seconds()}
+	result.Records, result.Bytes, result.Seconds = s.records, s.bytes, time.Since(began).Seconds()
 	if asJSON {
 		return printJSON(out, result)
 	}
-	fmt.Fprintf(out, "%d people, %d records, %d bytes in %.1f s (%.0f records/s)\n", result.People, result.Records, result.Bytes,
+	fmt.Fprintf(out, "%d people, %d documents, %d records, %d bytes in %.1f s (%.0f records/s)\n", result.People, result.Documents, result.Records, result.Bytes,
 		result.Seconds, float64(result.Records)/result.Seconds)
 	return nil
 }

@@ -8,6 +8,8 @@ import "lejarat/processor/event"
 type Due struct {
 	On    event.Date // 0: no such day
 	Count int
+	// Idle is a day on which nothing falls due at all; 0: no such day.
+	Idle event.Date
 }
 
 // dueKind is the kind of the documents that are added: one of which a person may have several.
@@ -32,9 +34,10 @@ func DueOn(doc *Document, day event.Date) bool {
 	return false
 }
 
-// avoid moves a document's expiry by the few days that take its thresholds off the day.
+// avoid moves a document's expiry by the few days that take its thresholds off the two days.
 func (m *maker) avoid(doc *Document) {
-	for m.o.Due.On != 0 && DueOn(doc, m.o.Due.On) {
+	due := &m.o.Due
+	for due.On != 0 && DueOn(doc, due.On) || due.Idle != 0 && DueOn(doc, due.Idle) {
 		doc.ValidUntil++
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"lejarat/processor/event"
 )
 
-// TestDue has the oracle say what is owed on a day whose notices are counted out, in worlds of different sizes; the
-// 30th of January is no month before any day.
+// TestDue has the oracle say what is owed on a day whose notices are counted out, and on an idle one, in worlds of different
+// sizes; the 30th of January is no month before any day.
 func TestDue(t *testing.T) {
 	for _, c := range []struct {
 		start, on     event.Date
@@ -20,11 +20,13 @@ func TestDue(t *testing.T) {
 		{event.NewDate(2027, 1, 28), event.NewDate(2027, 1, 30), 600, 100},
 		{event.NewDate(2027, 2, 25), event.NewDate(2027, 2, 28), 600, 100}, // three more days fall on it
 	} {
-		o := Options{Seed: 3, People: c.people, Start: c.start, Due: Due{On: c.on, Count: c.count}}
+		o := Options{Seed: 3, People: c.people, Start: c.start, Due: Due{On: c.on, Count: c.count, Idle: c.on - 1}}
 		q := NewOracle(OracleOptions{OlderLate: true})
 		q.Load(People(o))
 		for day := c.start; day < c.on; day++ {
-			q.Run(day)
+			if owed := q.Run(day); day == c.on-1 && len(owed) > 0 {
+				t.Errorf("%s is idle, and owes %+v", day, owed)
+			}
 		}
 		owed := q.Run(c.on)
 		for _, e := range owed {

@@ -4,111 +4,143 @@ package integration
 
 import (
 	"fmt"
-	"maps"
-	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
-	"lejarat/connectors/registry"
+	"lejarat/connectors/kafka"
 	"lejarat/processor"
 	"lejarat/processor/event"
 )
 
-// floor reads the sources to their end and looks at nothing: what no reader can be faster than.
-func (l *load) floor() {
-	ends := map[event.TopicPartition]int64{}
-	left := 0
-	for tp, span := range l.spans(l.topics...) {
-		if span.End > span.Start {
-			ends[tp], left = span.End, left+1
-		}
-	}
-	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(l.kafka, ",")...), kgo.ConsumeTopics(l.topics...),
-		kgo.FetchMaxBytes(64<<20), kgo.FetchMaxPartitionBytes(16<<20), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	defer cl.Close()
-	began, cpu, n := time.Now(), ownCPU(), int64(0)
-	for left > 0 {
-		cl.PollFetches(l.t.Context()).EachPartition(func(p kgo.FetchTopicPartition) {
-			n += int64(len(p.Records))
-			tp := event.TopicPartition{Topic: p.Topic, Partition: p.Partition}
-			if k := len(p.Records); k > 0 && p.Records[k-1].Offset+1 >= ends[tp] {
-				left--
-			}
-		})
-	}
-	took := time.Since(began).Seconds()
-	f := l.add(figure{Step: "floor: read, nothing decoded", Count: n, Of: "records", Seconds: took, Micros: (ownCPU() - cpu).Seconds() * 1e6 / float64(n)}, nil)
-	l.floors = append(l.floors, f.PerSec)
-}
-
-// ownCPU is what this process has used.
-func ownCPU() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		panic(err) // cannot fail with these arguments
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// again is how long a start with state takes until it is ready, and lets it go.
-func (l *load) again(step string) {
-	began := time.Now()
-	p := l.begin("run", "--clock", l.start.At(4, 0, l.zone).Format(time.RFC3339))
-	l.ready(p)
-	took := time.Since(began).Seconds()
-	l.stop(p)
-	l.add(figure{Step: step + ", until ready", Count: 1, Of: "start", Seconds: took, RSS: l.peakOf(p)}, nil)
-}
-
 // goLive fires the first day: announcements, and every threshold that stands open.
-func (l *load) goLive() { l.day("run of the go-live", l.start) }
+func (l *load) goLive() { l.notices = l.day("run of the go-live", l.start).notices }
 
 // dayAfter fires an ordinary day.
 func (l *load) dayAfter() { l.day("run of the day after", l.start+1) }
 
-// day fires a date; its time is that from the first partition's barrier to the last one's end.
-func (l *load) day(step string, day event.Date) {
-	p := l.pass(day, 6)
-	var first, last time.Time
-	emitted, longest := 0, time.Duration(0)
-	for _, r := range values[processor.RunRecord](l.t, l.follow(l.t, "runs").read()) {
-		if r.RunDate != day.String() || r.Ended == nil {
-			continue
-		}
-		from, to := l.instant(r.Started), l.instant(*r.Ended)
-		longest = max(longest, to.Sub(from))
-		if first.IsZero() || from.Before(first) {
-			first = from
-		}
-		if to.After(last) {
-			last = to
-		}
-		for _, c := range r.Counts {
-			if c.Decision == "emitted" {
-				emitted += c.Number
+// dueDay fires the day that owes the same number of notices whatever the size.
+func (l *load) dueDay() { l.day(fmt.Sprintf("run of a day with %d notices", l.due), l.start+dueAfter) }
+
+// idleDay is a day on which nothing is due.
+func (l *load) idleDay() { l.day("run of an idle day", l.start+idleAfter) }
+
+// ran is what a day's run has done.
+type ran struct {
+	notices, partitions int
+	took                time.Duration // from the first record of runs about the date to the last one
+	slowest             time.Duration // the same of the slowest partition
+}
+
+// day fires a date in an instance that stands ready before six. CPU time counts from a second before six until the last
+// partition's record says complete, less what the instance took in the seconds before.
+func (l *load) day(step string, day event.Date) ran {
+	lead := 20*time.Second + 3*l.starting
+	began := time.Now()
+	p, _ := l.up(l.at(day, 6).Add(-lead))
+	six := began.Add(lead)
+	if time.Until(six) < 5*time.Second {
+		l.t.Fatalf("the instance was ready %s before six: too late to measure its day", time.Until(six))
+	}
+	runs := l.fromNow("runs")
+	time.Sleep(time.Until(six.Add(-4 * time.Second)))
+	idle := p.cpu(l.t)
+	time.Sleep(time.Until(six.Add(-time.Second)))
+	before, cpu, from := p.metrics(l.t), p.cpu(l.t), time.Now()
+	idle = (cpu - idle) / 3 // a second, watermarks included, which come every second now
+	r := l.completed(runs, day)
+	window := time.Since(from)
+	cpu = p.cpu(l.t) - cpu
+	after := p.metrics(l.t)
+	l.stop(p)
+	f := figure{Step: step, Count: int64(r.notices), Of: "notices", Seconds: r.took.Seconds(), RSS: p.peakMB()}
+	if r.notices == 0 {
+		f.Count, f.Of = int64(r.partitions), "partitions"
+	}
+	f.Micros = max(0, cpu.Seconds()-idle.Seconds()*window.Seconds()) * 1e6 / float64(f.Count)
+	f.Note = fmt.Sprintf("slowest partition %s; %s; CPU %s in %s, of which the instance takes %s a second anyway; %s", ms(r.slowest),
+		phases(before, after, r.partitions), ms(cpu), ms(window), ms(idle), storeWork(before, after, float64(f.Count)))
+	l.add(f, nil)
+	return r
+}
+
+func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000) }
+
+// phases are the means of what the partitions' runs were in, after the barrier.
+func phases(before, after string, partitions int) string {
+	const metric = "lejarat_run_phase_seconds_sum"
+	var parts []string
+	total := 0.0
+	for _, phase := range []string{"ledger", "rules", "gather", "count", "fuse", "fire"} {
+		label := `phase="` + phase + `"`
+		took := (sample(after, metric, label) - sample(before, metric, label)) * 1000 / float64(partitions)
+		total += took
+		parts = append(parts, fmt.Sprintf("%s %.1f", phase, took))
+	}
+	return fmt.Sprintf("a partition after its barrier %.1f ms (%s)", total, strings.Join(parts, ", "))
+}
+
+// storeWork is what the stores were asked for meanwhile, for each of so many.
+func storeWork(before, after string, n float64) string {
+	var parts []string
+	for _, op := range []string{"get", "cursor", "seek", "step", "passed", "write"} {
+		label := `operation="` + op + `"`
+		parts = append(parts, fmt.Sprintf("%s %.1f", op, (sample(after, "lejarat_store_operations_total", label)-sample(before, "lejarat_store_operations_total", label))/n))
+	}
+	written := (sample(after, "lejarat_store_written_bytes_total") - sample(before, "lejarat_store_written_bytes_total")) / n
+	return fmt.Sprintf("stores, each: %s, %.0f bytes written", strings.Join(parts, ", "), written)
+}
+
+// fromNow follows a topic from its end on.
+func (l *load) fromNow(topic string) *tail {
+	l.t.Helper()
+	out := &tail{t: l.t, k: l.k, topic: l.prefix + topic}
+	from := map[event.TopicPartition]int64{}
+	for tp, span := range l.spans(out.topic) {
+		from[tp] = span.End
+	}
+	var err error
+	if out.reader, err = l.k.Read(l.t.Context(), from); err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(out.reader.Close)
+	return out
+}
+
+// completed waits until every partition has finished a date. Times are those of Kafka's records, which are real.
+func (l *load) completed(runs *tail, day event.Date) (r ran) {
+	r.partitions = len(l.spans(l.prefix + "journal.1"))
+	var last time.Time
+	begun := map[int32]time.Time{}
+	for left, at := r.partitions, 0; left > 0; at = len(runs.records) {
+		runs.poll(time.Second)
+		for i := range runs.records[at:] {
+			rec := &runs.records[at+i]
+			v := values[processor.RunRecord](l.t, []event.Record{*rec})[0]
+			if v.RunDate != day.String() || v.State != processor.RunRunning && v.State != processor.RunComplete {
+				continue
+			}
+			if begun[v.Partition].IsZero() {
+				begun[v.Partition] = rec.Time
+			}
+			if v.State != processor.RunComplete {
+				continue
+			}
+			left--
+			last = rec.Time
+			r.slowest = max(r.slowest, rec.Time.Sub(begun[v.Partition]))
+			for _, c := range v.Counts {
+				if c.Decision == event.Emitted {
+					r.notices += c.Number
+				}
 			}
 		}
 	}
-	l.notices = max(l.notices, emitted)
-	l.add(figure{Step: step, Count: int64(emitted), Of: "notices", Seconds: last.Sub(first).Seconds(),
-		Note: fmt.Sprintf("the slowest partition %s, the whole process %s", longest, p.took.Round(time.Millisecond))}, p)
-}
-
-func (l *load) instant(s string) time.Time {
-	at, err := time.Parse(event.TimeFormat, s)
-	if err != nil {
-		l.t.Fatal(err)
+	for _, first := range begun {
+		r.took = max(r.took, last.Sub(first))
 	}
-	return at
+	return r
 }
 
 // reference writes what the go-live wrote, in transactions of the same size, and does nothing else: what no firing can be
@@ -116,7 +148,7 @@ func (l *load) instant(s string) time.Time {
 func (l *load) reference() {
 	var samples []event.Record
 	for _, topic := range []string{"notifications", "mail-sink"} {
-		samples = append(samples, l.sample(topic, 5000)...)
+		samples = append(samples, l.samples(topic, min(5000, l.notices))...)
 	}
 	producers := runtime.NumCPU()
 	began, cpu := time.Now(), ownCPU()
@@ -126,20 +158,29 @@ func (l *load) reference() {
 	}
 	wg.Wait()
 	took := time.Since(began).Seconds()
+	l.dropTopics(func(name string) bool { return strings.HasPrefix(name, referencePrefix) })
 	f := l.add(figure{Step: "the same records, produced only", Count: int64(l.notices), Of: "notices", Seconds: took,
 		Micros: (ownCPU() - cpu).Seconds() * 1e6 / float64(l.notices)}, nil)
-	for i := range l.rows {
-		if l.rows[i].Step == "run of the go-live" {
-			l.rows[i].Note += fmt.Sprintf("; %.2f of producing", l.rows[i].PerSec/f.PerSec)
-		}
+	if live := l.table.row("run of the go-live"); live != nil {
+		f.Note = fmt.Sprintf("the go-live is %.2f of it", live.PerSec/f.PerSec)
 	}
 }
 
-// sample is the first records of a topic.
-func (l *load) sample(topic string, n int) (records []event.Record) {
+// referencePrefix is before the names of the topics that stand for those of the run: the service reads these.
+const referencePrefix = "load-reference."
+
+// samples are the first records of a topic, as records of one that is like it.
+func (l *load) samples(topic string, n int) []event.Record {
 	tail := newTail(l.t, l.k, l.prefix+topic)
 	for len(tail.records) < n {
 		tail.poll(time.Second)
+	}
+	spec := kafka.TopicSpec{Name: referencePrefix + topic, Partitions: int32(len(tail.spans())), Replication: -1}
+	if _, err := l.k.CreateTopics(l.t.Context(), []kafka.TopicSpec{spec}); err != nil {
+		l.t.Fatal(err)
+	}
+	for i := range tail.records[:n] {
+		tail.records[i].Topic = spec.Name
 	}
 	return tail.records[:n]
 }
@@ -161,113 +202,4 @@ func (l *load) replay(id string, samples []event.Record, pairs int) {
 			return
 		}
 	}
-}
-
-// killed kills a first load in its middle, and measures the start after it.
-func (l *load) killed() {
-	l.loseState()
-	l.use("load2.")
-	p := l.begin("run", "--clock", l.start.At(4, 0, l.zone).Format(time.RFC3339))
-	await(l.t, 10*time.Minute, "half of the load", func() (bool, string) {
-		r, _ := p.readiness()
-		read := int64(0)
-		for _, task := range r.Detail {
-			read += task.Position
-		}
-		return read > l.records/2, tailOf(p.log, 3)
-	})
-	p.kill()
-	l.again("restart after kill -9 in a load")
-}
-
-// latency is how long a change takes from its commit in the source to the store of its watch task, at 5,000 a second.
-func (l *load) latency() {
-	const rate, seconds, tick = 5000, 30, 20 * time.Millisecond
-	l.pass(l.start, 4)
-	p := l.begin("run", "--clock", l.start.At(4, 0, l.zone).Format(time.RFC3339))
-	l.ready(p)
-	var documents []registry.Document
-	for person := range registry.People(l.world) {
-		documents = append(documents, person.Documents...)
-		if len(documents) > 50_000 {
-			break
-		}
-	}
-	before := p.metrics(l.t)
-	began := time.Now()
-	for sent := 0; sent < rate*seconds; {
-		due := int(time.Since(began).Seconds() * rate)
-		var batch []event.Record
-		for ; sent < min(due, rate*seconds); sent++ {
-			d := documents[sent%len(documents)]
-			d.Number = fmt.Sprint(d.Number, sent)
-			batch = append(batch, l.change(d)...)
-		}
-		if len(batch) > 0 {
-			l.produce(batch)
-		}
-		time.Sleep(tick)
-	}
-	time.Sleep(time.Second)
-	h := delays(p.metrics(l.t), before)
-	l.stop(p)
-	l.add(figure{Step: "change until applied by watch", Count: int64(h.total), Of: "changes", Seconds: seconds,
-		Note: fmt.Sprintf("p50 %.0f ms, p99 %.0f ms", h.quantile(0.5)*1000, h.quantile(0.99)*1000)}, p)
-}
-
-// histogram is a Prometheus histogram: how many lie at or below each bound.
-type histogram struct {
-	bounds []float64
-	below  []float64
-	total  float64
-}
-
-// delays is what the process's histogram of delays has gained.
-func delays(now, before string) (h histogram) {
-	const name = "lejarat_change_applied_seconds_bucket"
-	was, is := buckets(before, name), buckets(now, name)
-	h.bounds = slices.Sorted(maps.Keys(is))
-	for _, b := range h.bounds {
-		h.below = append(h.below, is[b]-was[b])
-		h.total = max(h.total, is[b]-was[b])
-	}
-	return h
-}
-
-func buckets(metrics, name string) map[float64]float64 {
-	all := map[float64]float64{}
-	for line := range strings.Lines(metrics) {
-		var bound, n float64
-		if rest, ok := strings.CutPrefix(line, name+`{le="`); ok {
-			if _, err := fmt.Sscanf(strings.Replace(rest, `"}`, "", 1), "%g %g", &bound, &n); err == nil {
-				all[bound] = n
-			}
-		}
-	}
-	return all
-}
-
-// quantile interpolates within the bucket, as Prometheus does.
-func (h histogram) quantile(q float64) float64 {
-	lower, under := 0.0, 0.0
-	for i, n := range h.below {
-		if n >= q*h.total {
-			return lower + (h.bounds[i]-lower)*(q*h.total-under)/max(1, n-under)
-		}
-		lower, under = h.bounds[i], n
-	}
-	return lower
-}
-
-// machine is what the figures were measured on.
-func machine() map[string]any {
-	model := "unknown"
-	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(text)) {
-			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-				model = strings.TrimSpace(value)
-			}
-		}
-	}
-	return map[string]any{"cpu": model, "cores": runtime.NumCPU(), "go": runtime.Version(), "at": time.Now().UTC().Format(time.RFC3339)}
 }
