@@ -21,7 +21,7 @@ import (
 type DKIMKey struct {
 	Domain   string // "": that of the sender's address
 	Selector string
-	KeyFile  string // PEM, PKCS #8 or PKCS #1; nobody but its owner and group may read it
+	KeyFile  string // PEM, PKCS #8 or PKCS #1
 }
 
 // signer puts signatures before a message.
@@ -67,15 +67,8 @@ func hostName(s string) bool {
 	return dotted(s, isHostRune) && !strings.HasPrefix(s, "-") && len(s) <= 63
 }
 
-// readSigningKey reads a private key from a file that only its owner and group can read.
+// readSigningKey reads a private key.
 func readSigningKey(file string) (key crypto.Signer, algorithm string, err error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, "", err
-	}
-	if mode := info.Mode().Perm(); mode&0o027 != 0 {
-		return nil, "", fmt.Errorf("%s can be read by anybody or written by its group (%v); chmod 600, or 640 for a group", file, mode)
-	}
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, "", err

@@ -26,6 +26,7 @@ func (c *Config) check(r *report) {
 	c.checkSources(r)
 	c.checkMail(r)
 	c.checkLetters(r)
+	c.checkSecretFiles(r)
 	c.checkLimits(r)
 	between(r, "announcements.spread_days", c.Announcements.SpreadDays, 0, 366)
 	noBlanks(r, "pilot.registrations", c.Pilot.Registrations)

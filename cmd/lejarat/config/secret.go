@@ -51,6 +51,35 @@ func secret(path string, value Secret, file string) (string, error) {
 	return text, nil
 }
 
+// checkSecretFiles refuses files of keys and passwords that others than their owner, and a group that they were given to,
+// can read or change. What cannot be looked at is said when it is read.
+func (c *Config) checkSecretFiles(r *report) {
+	check := func(path, file string) {
+		info, err := os.Stat(file)
+		if file == "" || err != nil || !info.Mode().IsRegular() {
+			return
+		}
+		if mode := info.Mode().Perm(); mode&0o027 != 0 {
+			r.fault(path, "%s can be read by anybody or written by its group (%v); chmod 600, or 640 for a group", file, mode)
+		}
+	}
+	if c.Identity.key == nil {
+		check("identity.key_file", c.Identity.KeyFile)
+	}
+	if c.Identity.referenceKey == nil {
+		check("identity.reference_key_file", c.Identity.ReferenceKeyFile)
+	}
+	check("kafka.sasl.password_file", c.Kafka.SASL.PasswordFile)
+	check("kafka.tls.key_file", c.Kafka.TLS.KeyFile)
+	check("mail.bounce_key_file", c.Mail.BounceKeyFile)
+	for i, l := range c.Mail.Relays() {
+		check(relayPath(i)+".password_file", l.PasswordFile)
+	}
+	for i, k := range c.Mail.DKIM {
+		check(index("mail.dkim", i)+".key_file", k.KeyFile)
+	}
+}
+
 // Identity holds the two keys and how names are normalised.
 type Identity struct {
 	// KeyFile holds the identity key, which makes fingerprints. Default ./identity.key.
@@ -91,7 +120,7 @@ func readKey(path string, key []byte, file string) ([]byte, error) {
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w; make one with: head -c 32 /dev/urandom > %s", path, err, file)
+		return nil, fmt.Errorf("reading %s: %w; make one with: umask 077; head -c 32 /dev/urandom > %s", path, err, file)
 	}
 	if key := decodeKey(string(data)); key != nil {
 		return key, nil
