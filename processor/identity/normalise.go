@@ -37,17 +37,27 @@ type Options struct {
 // Normalise returns the form of a field in which equal means the same (the rules are in the package comment). It is
 // idempotent. "" means not known; it never matches. A date of birth comes as ISO text, 1970-01-31.
 func Normalise(f Field, s string, o Options) string {
-	var room [128]byte // on the stack: an ordinary value costs at most the one allocation of its result
-	text, marked := s, needsComposing(s)
+	var in, room [128]byte // on the stack: an ordinary value costs at most the one allocation of its result
+	b := AppendNormalised(room[:0], f, append(in[:0], s...), o)
+	if string(b) == s {
+		return s
+	}
+	return string(b)
+}
+
+// AppendNormalised appends what Normalise returns.
+func AppendNormalised(dst []byte, f Field, text []byte, o Options) []byte {
+	marked := needsComposing(text)
 	if marked {
-		text = compose(s)
+		text = compose(text)
 	}
-	b, ok := fold(room[:0], text, o.Damaged)
+	all, ok := fold(dst, text, o.Damaged)
 	if !ok {
-		return ""
+		return dst
 	}
+	b := all[len(dst):]
 	if marked { // H with a line below has no capital of its own, but a small letter: ẖ
-		b = append(b[:0], norm.NFC.String(string(b))...)
+		b = []byte(norm.NFC.String(string(b)))
 	}
 	switch {
 	case f == BirthPlace:
@@ -56,18 +66,15 @@ func Normalise(f Field, s string, o Options) string {
 		b = dropTitle(b)
 	}
 	if !saysAnything(b) {
-		return ""
+		return dst
 	}
-	if string(b) == s {
-		return s
-	}
-	return string(b)
+	return append(all[:len(dst)], b...)
 }
 
 // needsComposing reports whether the text may change under NFC or by dropping invisible characters first. Below
 // U+0300, where the combining characters begin, everything is composed already; so is all general punctuation that is
 // neither white space nor dropped.
-func needsComposing(s string) bool {
+func needsComposing(s []byte) bool {
 	before := byte(0)
 	for i := 0; i < len(s); i++ {
 		// Bytes below 0xCC make characters below U+0300. Of those only the soft hyphen, C2 AD, is looked at.
@@ -79,8 +86,8 @@ func needsComposing(s string) bool {
 	return false
 }
 
-func mayChange(s string) bool {
-	for _, r := range s {
+func mayChange(s []byte) bool {
+	for _, r := range string(s) {
 		if r >= 0x300 && (r < 0x2000 || r > 0x206F) || isInvisible(r) {
 			return true
 		}
@@ -89,20 +96,20 @@ func mayChange(s string) bool {
 }
 
 // compose drops what is invisible, which could keep an accent from its letter, and applies NFC.
-func compose(s string) string {
+func compose(s []byte) []byte {
 	b := make([]byte, 0, len(s))
 	for i := 0; i < len(s); {
-		r, size := utf8.DecodeRuneInString(s[i:])
+		r, size := utf8.DecodeRune(s[i:])
 		if !isInvisible(r) {
 			b = append(b, s[i:i+size]...)
 		}
 		i += size
 	}
-	return string(norm.NFC.Bytes(b))
+	return norm.NFC.Bytes(b)
 }
 
 // fold appends the text in lower case with its blanks and dashes unified. It is not ok where the text is not whole.
-func fold(b []byte, s string, damaged bool) (folded []byte, ok bool) {
+func fold(b, s []byte, damaged bool) (folded []byte, ok bool) {
 	blank, glued := false, true // a blank waits to be written; none may follow here (at the start and after a dash)
 	for i := 0; i < len(s); {
 		if c := s[i]; 'a' <= c|0x20 && c|0x20 <= 'z' { // nearly all there is
@@ -116,7 +123,7 @@ func fold(b []byte, s string, damaged bool) (folded []byte, ok bool) {
 		}
 		r, size := rune(s[i]), 1
 		if r >= utf8.RuneSelf {
-			if r, size = utf8.DecodeRuneInString(s[i:]); r == utf8.RuneError {
+			if r, size = utf8.DecodeRune(s[i:]); r == utf8.RuneError {
 				return nil, false
 			}
 		}

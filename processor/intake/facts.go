@@ -37,10 +37,10 @@ type facts struct {
 	content, facts uint64
 }
 
-// read maps the change. With a reject it still returns what could be read, so that the row can be held.
-func (c *Core) read(in *Input) (*facts, *event.Reject) {
+// read maps the change. With a reject f still holds what could be read, so that the row can be held.
+func (c *Core) read(in *Input, f *facts) *event.Reject {
 	r := &mapper{c: c, values: in.Change.Values, row: in.Change.Row}
-	f := &facts{announce: -1, expires: event.NoExpiry}
+	*f = facts{announce: -1, expires: event.NoExpiry}
 	if c.Source.Kind == Documents {
 		r.document(f)
 	} else {
@@ -52,7 +52,7 @@ func (c *Core) read(in *Input) (*facts, *event.Reject) {
 		c.place(f, &holder, in)
 	}
 	c.hash(f, &holder)
-	return f, r.bad
+	return r.bad
 }
 
 // place finds the identities of the row, one for each list that applies to it.
@@ -63,24 +63,23 @@ func (c *Core) place(f *facts, h *identity.Holder, in *Input) {
 	}
 	for i, l := range lists {
 		fp, ok := c.Identity.Fingerprint(l, h)
-		var person journal.Ref
 		if c.Source.Kind == Registrations {
-			person = c.person(l, h)
+			person := c.person(l, h)
+			if i == 0 {
+				f.announce = 0
+			}
+			if !ok && i == 0 {
+				// The announcement is owed to whoever registered, also where the identity is incomplete.
+				fp, ok = c.Identity.Sum("row", sourceBytes(c.Source.ID), []byte(in.Change.Row)), true
+				person = f.ref
+			}
+			if ok {
+				f.persons = append(f.persons, person)
+			}
 		}
-		announce := c.Source.Kind == Registrations && i == 0
-		if !ok && announce {
-			// The announcement is owed to whoever registered, also where the identity is incomplete.
-			fp, ok = c.Identity.Sum("row", sourceBytes(c.Source.ID), []byte(in.Change.Row)), true
-			person = f.ref
+		if ok {
+			f.places = append(f.places, Place{List: l, Fingerprint: fp, Offset: in.Record.Offset})
 		}
-		if !ok {
-			continue
-		}
-		if announce {
-			f.announce = len(f.places)
-		}
-		f.places = append(f.places, Place{List: l, Fingerprint: fp, Offset: in.Record.Offset})
-		f.persons = append(f.persons, person)
 	}
 }
 
@@ -89,13 +88,17 @@ func sourceBytes(id uint32) []byte { return binary.BigEndian.AppendUint32(nil, i
 // person is a pseudonym of the person under one identity list, made with the reference key: equal for two rows exactly
 // when their identities are equal under the list, also after the identity key has changed.
 func (c *Core) person(l identity.List, h *identity.Holder) journal.Ref {
-	id := make([]byte, 0, 160)
+	return c.Refs.Sum("person", []byte{byte(l)}, appendFields(make([]byte, 0, 160), l, h))
+}
+
+// appendFields appends the fields of a list, each with a zero behind it.
+func appendFields(b []byte, l identity.List, h *identity.Holder) []byte {
 	for field := identity.Field(0); field < identity.Fields; field++ {
 		if l.Has(field) {
-			id = append(append(id, h[field]...), 0)
+			b = append(append(b, h[field]...), 0)
 		}
 	}
-	return c.Refs.Sum("person", []byte{byte(l)}, id)
+	return b
 }
 
 // hash fills the two hashes. The one of the facts is made with the reference key, so that it survives a new identity
@@ -109,27 +112,19 @@ func (c *Core) hash(f *facts, h *identity.Holder) {
 			fields |= l
 		}
 	}
-	id := make([]byte, 0, 160)
-	for field := identity.Field(0); field < identity.Fields; field++ {
-		if fields.Has(field) {
-			id = append(append(id, h[field]...), 0)
-		}
-	}
-	sum := c.Refs.Sum("facts", id, []byte(f.docType), binary.AppendVarint(nil, int64(f.expires)), []byte{bit(f.valid), bit(f.switched)})
+	sum := c.Refs.Sum("facts", appendFields(make([]byte, 0, 160), fields, h), []byte(f.docType), binary.AppendVarint(nil, int64(f.expires)), []byte{bit(f.valid), bit(f.switched)})
 	f.facts = binary.LittleEndian.Uint64(sum[:])
-	d := xxhash.New()
-	d.Write(sum[:])
-	d.Write(f.ref[:])
-	d.Write(f.holderRef[:])
-	d.Write(f.address[:])
-	for _, s := range []string{f.number, f.email, f.name, f.language} {
-		d.WriteString(s)
-		d.Write([]byte{0})
+	all := append(make([]byte, 0, 256), sum[:]...)
+	all = append(all, f.ref[:]...)
+	all = append(all, f.holderRef[:]...)
+	all = append(all, f.address[:]...)
+	for _, s := range [...]string{f.number, f.email, f.name, f.language} {
+		all = append(append(all, s...), 0)
 	}
 	if !f.effective.IsZero() {
-		d.Write(binary.AppendVarint(nil, f.effective.UnixMilli()))
+		all = binary.AppendVarint(all, f.effective.UnixMilli())
 	}
-	f.content = d.Sum64()
+	f.content = xxhash.Sum64(all)
 }
 
 func bit(b bool) byte {
@@ -193,7 +188,7 @@ func (c *Core) reject(in *Input, old *Row, why *event.Reject, f *facts) Output {
 	if why.Column != "" {
 		v.Column = &why.Column
 	}
-	out.Records = append(out.Records, event.Message(c.Rejects, sourcePosition(r), sourcePosition(r), "reject", at, v))
+	c.records = append(c.records, event.Message(c.Rejects, sourcePosition(r), sourcePosition(r), "reject", at, v))
 	if why.Row == "" {
 		return out
 	}
@@ -218,6 +213,6 @@ func (c *Core) reject(in *Input, old *Row, why *event.Reject, f *facts) Output {
 	}
 	next.Hold = journal.HoldRejected
 	out.Row = next
-	c.hold(&out, why.Row, next, docType)
+	c.hold(why.Row, next, docType)
 	return out
 }

@@ -81,7 +81,7 @@ type Bool struct {
 	False  map[string]bool // nil: whatever is not in True is false
 }
 
-// Core is the intake of one source. It is used by one goroutine.
+// Core is the intake of one source. It is used by one goroutine, and not copied once it has taken a step.
 type Core struct {
 	Source Source
 	// TypeList is the identity list of each document type; Lists all of them, the announcement's list first.
@@ -98,6 +98,8 @@ type Core struct {
 	Zone                           *time.Location
 	// Former, where it is there, tells since when a row's facts held already in the generation before, if they are the same.
 	Former func(row string, facts uint64) (effective int64, ok bool)
+
+	records []event.Record // what the step under way writes
 }
 
 // Input is one source record with what the engine knows of it.
@@ -111,7 +113,7 @@ type Input struct {
 
 // Output is what one record does.
 type Output struct {
-	Records []event.Record // to be written in the transaction that moves the position past the record
+	Records []event.Record // to be written in the transaction that moves the position past the record; valid until the next Step
 	Row     *Row           // the row's new state; nil leaves it as it is
 	Verdict Verdict
 	// Truncate asks the engine to delete every row of the source.
@@ -141,6 +143,13 @@ func (v Verdict) String() string {
 
 // Step applies one record to the row's old state (nil: never seen).
 func (c *Core) Step(in *Input, old *Row) Output {
+	c.records = c.records[:0]
+	out := c.step(in, old)
+	out.Records = c.records
+	return out
+}
+
+func (c *Core) step(in *Input, old *Row) Output {
 	if in.Reject != nil {
 		return c.reject(in, old, in.Reject, nil)
 	}
@@ -166,8 +175,8 @@ func (c *Core) upsert(in *Input, old *Row) Output {
 	if stale(&in.Change, old) {
 		return c.redelivered(in, old, journal.HoldRedelivered)
 	}
-	f, bad := c.read(in)
-	if bad != nil {
+	f := new(facts)
+	if bad := c.read(in, f); bad != nil {
 		return c.reject(in, old, bad, f)
 	}
 	next := &Row{Meta: c.meta(in, old), IDs: f.places}
@@ -182,15 +191,15 @@ func (c *Core) upsert(in *Input, old *Row) Output {
 		next.Moved = in.Now.UnixMilli()
 	}
 	out := Output{Row: next, Verdict: Applied}
-	c.retractOthers(&out, in.Change.Row, old, next)
+	c.retractOthers(in.Change.Row, old, next)
 	for i := range next.IDs {
-		c.write(&out, c.key(in.Change.Row, &next.IDs[i], journal.Facts), c.value(f, next, i))
+		c.write(c.key(in.Change.Row, &next.IDs[i], journal.Facts), c.value(f, next, i))
 		if old != nil && old.Hold != journal.HoldNone && old.has(&next.IDs[i]) {
-			c.retract(&out, c.key(in.Change.Row, &next.IDs[i], journal.Hold), &next.Meta)
+			c.retract(c.key(in.Change.Row, &next.IDs[i], journal.Hold), &next.Meta)
 		}
 	}
 	if c.Source.Kind == Registrations {
-		c.suppressions(&out, in, f, old, next)
+		c.suppressions(in, f, old, next)
 	}
 	return out
 }
@@ -259,10 +268,10 @@ func (c *Core) remove(in *Input, old *Row) Output {
 		next.Order, next.Committed = old.Order, max(old.Committed, next.Committed)
 	}
 	out := Output{Row: next, Verdict: Applied}
-	c.retractOthers(&out, in.Change.Row, old, next)
+	c.retractOthers(in.Change.Row, old, next)
 	// A registration that only gets another key is not gone: what waits for it may still be handed over.
 	if c.Source.Kind == Registrations && in.Record.HeaderValue(newKeyHeader) == nil {
-		c.suppress(&out, in, c.RegistrationRef(in.Change.Row), event.SuppressDeleted, nil)
+		c.suppress(in, c.RegistrationRef(in.Change.Row), event.SuppressDeleted, nil)
 	}
 	return out
 }
@@ -274,12 +283,12 @@ func (c *Core) redelivered(in *Input, old *Row, why journal.HoldReason) Output {
 	next.Offset = in.Record.Offset
 	next.Hold = why
 	out := Output{Row: &next, Verdict: Redelivered}
-	c.hold(&out, in.Change.Row, &next, "")
+	c.hold(in.Change.Row, &next, "")
 	return out
 }
 
 // retractOthers takes back what stands at places that the row has no longer.
-func (c *Core) retractOthers(out *Output, row string, old, next *Row) {
+func (c *Core) retractOthers(row string, old, next *Row) {
 	if old == nil {
 		return
 	}
@@ -287,9 +296,9 @@ func (c *Core) retractOthers(out *Output, row string, old, next *Row) {
 		if next.has(&old.IDs[i]) {
 			continue
 		}
-		c.retract(out, c.key(row, &old.IDs[i], journal.Facts), &next.Meta)
+		c.retract(c.key(row, &old.IDs[i], journal.Facts), &next.Meta)
 		if old.Hold != journal.HoldNone {
-			c.retract(out, c.key(row, &old.IDs[i], journal.Hold), &next.Meta)
+			c.retract(c.key(row, &old.IDs[i], journal.Hold), &next.Meta)
 		}
 	}
 }
@@ -298,20 +307,22 @@ func (c *Core) key(row string, id *Place, kind journal.Kind) journal.RowKey {
 	return journal.RowKey{Fingerprint: id.Fingerprint, List: id.List, Kind: kind, Source: c.Source.ID, Row: row}
 }
 
-func (c *Core) write(out *Output, k journal.RowKey, value []byte) {
-	out.Records = append(out.Records, event.Record{Topic: c.Journal, Partition: journal.Partition(&k.Fingerprint, c.Partitions),
-		Key: k.Encode(), Value: value})
+func (c *Core) write(k journal.RowKey, value []byte) {
+	n := len(value)
+	both := k.Append(value) // key and value share memory
+	c.records = append(c.records, event.Record{Topic: c.Journal, Partition: journal.Partition(&k.Fingerprint, c.Partitions),
+		Key: both[n:], Value: both[:n:n]})
 }
 
-func (c *Core) retract(out *Output, k journal.RowKey, m *journal.Meta) {
-	out.Records = append(out.Records, event.Record{Topic: c.Journal, Partition: journal.Partition(&k.Fingerprint, c.Partitions),
+func (c *Core) retract(k journal.RowKey, m *journal.Meta) {
+	c.records = append(c.records, event.Record{Topic: c.Journal, Partition: journal.Partition(&k.Fingerprint, c.Partitions),
 		Key: k.Encode(), Headers: []event.Header{{Key: journal.Header, Value: journal.EncodeMeta(m)}}})
 }
 
 // hold marks every place of the row.
-func (c *Core) hold(out *Output, row string, next *Row, docType string) {
+func (c *Core) hold(row string, next *Row, docType string) {
 	for i := range next.IDs {
 		h := journal.HoldMark{Meta: next.Meta, Reason: next.Hold, Type: docType}
-		c.write(out, c.key(row, &next.IDs[i], journal.Hold), h.Encode())
+		c.write(c.key(row, &next.IDs[i], journal.Hold), h.Encode())
 	}
 }

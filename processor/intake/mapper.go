@@ -133,35 +133,43 @@ func (m *mapper) registration(f *facts) {
 	if f.language != "en" {
 		f.language = "hu"
 	}
-	f.name = m.joined(identity.Name)
+	f.name = string(m.appendJoined(nil, identity.Name))
 	f.address = m.c.Refs.Sum("address", []byte(f.email))
 	f.ref = m.c.RegistrationRef(m.row)
 }
 
-func (m *mapper) joined(field identity.Field) string {
-	columns := m.c.Source.Holder[field]
-	if len(columns) == 1 {
-		return m.text(columns[0])
-	}
-	parts := make([]string, 0, 4)
-	for _, column := range columns {
-		if t := m.text(column); t != "" {
-			parts = append(parts, t)
+// appendJoined appends the texts of a field's columns, with a blank between them.
+func (m *mapper) appendJoined(b []byte, field identity.Field) []byte {
+	from := len(b)
+	for _, column := range m.c.Source.Holder[field] {
+		t := m.text(column)
+		if t != "" && len(b) > from {
+			b = append(b, ' ')
 		}
+		b = append(b, t...)
 	}
-	return strings.Join(parts, " ")
+	return b
 }
 
 // holder reads and normalises the identity; readable is false when a column of it cannot be used.
 func (m *mapper) holder() (h identity.Holder, readable bool) {
 	before := m.bad
 	m.bad = nil
-	for field := identity.Field(0); field < identity.Fields; field++ {
-		if field == identity.BirthDate {
-			h[field] = m.birthDate()
-			continue
+	var room, joined [256]byte
+	var ends [identity.Fields]int
+	all := room[:0] // the fields become parts of one string
+	for field := range ends {
+		switch f := identity.Field(field); f {
+		case identity.BirthDate:
+			all = append(all, m.birthDate()...)
+		default:
+			all = identity.AppendNormalised(all, f, m.appendJoined(joined[:0], f), m.c.Source.Options)
 		}
-		h[field] = identity.Normalise(field, m.joined(field), m.c.Source.Options)
+		ends[field] = len(all)
+	}
+	text, from := string(all), 0
+	for field, end := range ends {
+		h[field], from = text[from:end], end
 	}
 	readable = m.bad == nil
 	if before != nil {
@@ -187,57 +195,57 @@ func (m *mapper) birthDate() string {
 }
 
 // suppressions tells the mail connector what must not be handed over any more, and lifts what no longer holds.
-func (c *Core) suppressions(out *Output, in *Input, f *facts, old, next *Row) {
+func (c *Core) suppressions(in *Input, f *facts, old, next *Row) {
 	if old == nil {
-		c.firstSuppressions(out, in, f)
+		c.firstSuppressions(in, f)
 		return
 	}
 	if !next.On && (old.On || old.Deleted) {
-		c.suppress(out, in, f.ref, event.SuppressSwitchedOff, nil)
+		c.suppress(in, f.ref, event.SuppressSwitchedOff, nil)
 	}
 	if next.On && !old.On {
-		c.lift(out, f.ref, event.SuppressSwitchedOff)
+		c.lift(f.ref, event.SuppressSwitchedOff)
 	}
 	if old.Deleted {
-		c.lift(out, f.ref, event.SuppressDeleted)
+		c.lift(f.ref, event.SuppressDeleted)
 	}
 	if old.Address != next.Address && (old.Address != journal.Ref{} || old.Deleted) {
 		hash := hex.EncodeToString(next.Address[:])
-		c.suppress(out, in, f.ref, event.SuppressMoved, &hash)
-		c.lift(out, f.ref, event.SuppressAddress)
+		c.suppress(in, f.ref, event.SuppressMoved, &hash)
+		c.lift(f.ref, event.SuppressAddress)
 	}
 }
 
 // firstSuppressions is for a registration that is not known. In the first snapshot of the first generation nothing can
 // stand against it; later a suppression may have outlived what was known of the row, and would silence it for good.
-func (c *Core) firstSuppressions(out *Output, in *Input, f *facts) {
+func (c *Core) firstSuppressions(in *Input, f *facts) {
 	switch {
 	case in.First && c.Generation <= 1:
 		return
 	case f.on:
-		c.lift(out, f.ref, event.SuppressSwitchedOff)
+		c.lift(f.ref, event.SuppressSwitchedOff)
 	case c.Generation > 1:
-		c.suppress(out, in, f.ref, event.SuppressSwitchedOff, nil)
+		c.suppress(in, f.ref, event.SuppressSwitchedOff, nil)
 	}
-	c.lift(out, f.ref, event.SuppressDeleted)
+	c.lift(f.ref, event.SuppressDeleted)
 	if c.Generation > 1 && f.address != (journal.Ref{}) {
 		// A compacted source does not tell that the address is another one than a mail still waits for.
 		hash := hex.EncodeToString(f.address[:])
-		c.suppress(out, in, f.ref, event.SuppressMoved, &hash)
+		c.suppress(in, f.ref, event.SuppressMoved, &hash)
 		return
 	}
-	c.lift(out, f.ref, event.SuppressMoved)
+	c.lift(f.ref, event.SuppressMoved)
 }
 
-func (c *Core) suppress(out *Output, in *Input, ref journal.Ref, reason string, hash *string) {
+func (c *Core) suppress(in *Input, ref journal.Ref, reason string, hash *string) {
 	at := in.Now.Format(event.TimeFormat)
 	key := suppressionKey(ref, reason)
-	out.Records = append(out.Records, event.Message(c.Suppressions, key, key+"@"+at, "suppression", at,
+	c.records = append(c.records, event.Message(c.Suppressions, key, key+"@"+at, "suppression", at,
 		event.Suppression{Since: at, AddressHash: hash}))
 }
 
-func (c *Core) lift(out *Output, ref journal.Ref, reason string) {
-	out.Records = append(out.Records, event.Record{Topic: c.Suppressions, Partition: event.AnyPartition, Key: []byte(suppressionKey(ref, reason))})
+func (c *Core) lift(ref journal.Ref, reason string) {
+	c.records = append(c.records, event.Record{Topic: c.Suppressions, Partition: event.AnyPartition, Key: []byte(suppressionKey(ref, reason))})
 }
 
 func suppressionKey(ref journal.Ref, reason string) string {

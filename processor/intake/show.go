@@ -25,8 +25,7 @@ func (c *Core) Show(in *Input) ([]Shown, *event.Reject) {
 	for i, name := range c.Source.Names {
 		out = append(out, Shown{Column: name, Value: show(&in.Change.Values[i], clear[i])})
 	}
-	_, bad := c.read(in)
-	return out, bad
+	return out, c.read(in, new(facts))
 }
 
 func show(v *event.Value, clear bool) string {

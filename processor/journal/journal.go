@@ -89,10 +89,11 @@ func (k *RowKey) AppendBare(b []byte) []byte {
 	return append(b, k.Row...)
 }
 
+// Append appends the record key.
+func (k *RowKey) Append(b []byte) []byte { return k.AppendBare(append(b, tagRow)) }
+
 // Encode returns the record key.
-func (k *RowKey) Encode() []byte {
-	return k.AppendBare(append(make([]byte, 0, 1+RowKeyHead+len(k.Row)), tagRow))
-}
+func (k *RowKey) Encode() []byte { return k.Append(make([]byte, 0, 1+RowKeyHead+len(k.Row))) }
 
 // ParseBare reads what AppendBare wrote.
 func ParseBare(b []byte) (RowKey, error) {
