@@ -245,11 +245,12 @@ func TestRecordsOfAFutureTimeAreRefused(t *testing.T) {
 func TestMovedRowIsReadNoSoonerThanItWasWritten(t *testing.T) {
 	h := newHarness(t)
 	h.begin(t)
-	written := h.clock.now.Add(20 * time.Minute)
-	if got := h.intake[0].now(&event.Record{Time: written}); !got.Equal(written) {
+	task, written := h.intake[0], h.clock.now.Add(20*time.Minute)
+	b := task.begin()
+	if got := task.now(b, &event.Record{Time: written}); !got.Equal(written) {
 		t.Errorf("read at %s, written at %s", got, written)
 	}
-	if got := h.intake[0].now(&event.Record{Time: h.clock.now.Add(-time.Hour)}); !got.Equal(h.clock.now) {
+	if got := task.now(b, &event.Record{Time: h.clock.now.Add(-time.Hour)}); !got.Equal(h.clock.now) {
 		t.Errorf("a record that waited counts as read at %s", got)
 	}
 }

@@ -69,7 +69,8 @@ func (t *intakeTask) seeTruncate(b *intakeBatch, in *intake.Input) {
 			"topic", t.tp.Topic, "partition", t.tp.Partition)
 		return
 	}
-	b.truncate = in
+	kept := *in
+	b.truncate = &kept
 }
 
 // truncate deletes every row, in transactions of bounded size. Until the last the position stays before the truncate:
@@ -83,7 +84,7 @@ func (t *intakeTask) truncate(ctx context.Context, b *intakeBatch) error {
 	del := *b.truncate
 	del.Change.Op = event.Delete
 	for from := []byte{intakeRow}; from != nil; {
-		part := &intakeBatch{rows: map[string]*intake.Row{}}
+		part := t.begin()
 		var err error
 		if from, err = t.truncatePart(part, &del, from); err != nil {
 			return err

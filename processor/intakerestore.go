@@ -211,7 +211,6 @@ func (r *intakeRestore) row(key *journal.RowKey, rec *event.Record) error {
 			row = &intake.Row{Meta: journal.Meta{Offset: -1}}
 		}
 		r.rows[t][key.Row] = row
-		t.met(key.Row)
 	}
 	before := heldNow(row)
 	intake.Restore(row, key, value, retraction)

@@ -37,15 +37,8 @@ type intakeTask struct {
 	loading    bool      // the last poll brought as much as one takes
 	seen       *seenRows // during a first load, else nil
 	loadEnds   int64     // source offset at which it is over
-}
-
-// batch is what one transaction will hold.
-type intakeBatch struct {
-	records []event.Record
-	rows    map[string]*intake.Row
-	names   []string // of rows, in the order in which they came: nearly that of the keys
-	// truncate is the last record taken, where it empties the table.
-	truncate *intake.Input
+	batch      intakeBatch
+	key, value []byte // of one row, on its way into the store
 }
 
 func newIntakeTask(cfg *Config, tp event.TopicPartition, partitions int32, urgent func() bool) (*intakeTask, error) {
@@ -126,13 +119,6 @@ func (t *intakeTask) expectRows(records int64) error {
 	return cur.Close()
 }
 
-// met notes that the store holds a row, or soon will.
-func (t *intakeTask) met(row string) {
-	if t.seen != nil {
-		t.seen.add(row)
-	}
-}
-
 // step takes the records that there are, waiting for them up to wait, and commits what they do.
 func (t *intakeTask) step(ctx context.Context, wait time.Duration) error {
 	if t.mark.Held == journal.SourceRejects {
@@ -147,7 +133,7 @@ func (t *intakeTask) step(ctx context.Context, wait time.Duration) error {
 	}
 	t.loading = len(records) >= t.cfg.Limits.BatchRecords/2
 	t.taken = map[intake.Verdict]int{}
-	b := &intakeBatch{rows: map[string]*intake.Row{}}
+	b := t.begin()
 	for i := range records {
 		if err := t.take(b, &records[i]); err != nil {
 			return err
@@ -156,7 +142,7 @@ func (t *intakeTask) step(ctx context.Context, wait time.Duration) error {
 			if err := t.truncate(ctx, b); err != nil {
 				return err
 			}
-			b = &intakeBatch{rows: map[string]*intake.Row{}}
+			b = t.begin()
 		}
 		if t.mark.Held == journal.SourceRejects {
 			break
@@ -183,12 +169,14 @@ func (t *intakeTask) take(b *intakeBatch, r *event.Record) error {
 	if r.Control {
 		return nil
 	}
-	in := intake.Input{Record: r, Now: t.now(r)}
+	in := intake.Input{Record: r, Now: t.now(b, r)}
 	var err error
 	if in.Change, err = t.dec.Decode(r); err != nil {
-		if !errors.As(err, &in.Reject) {
+		var bad *event.Reject
+		if !errors.As(err, &bad) {
 			return fmt.Errorf("decoding %s/%d offset %d: %w", r.Topic, r.Partition, r.Offset, err)
 		}
+		in.Reject = bad
 	}
 	in.First = t.mark.SnapshotEnded == 0 && (in.Change.Snapshot == event.SnapshotRow || in.Change.Snapshot == event.SnapshotLast)
 	t.see(&in, r)
@@ -221,42 +209,13 @@ func (t *intakeTask) take(b *intakeBatch, r *event.Record) error {
 	return nil
 }
 
-// keep takes a row's new state into the batch.
-func (t *intakeTask) keep(b *intakeBatch, name string, old, row *intake.Row) {
-	t.held += heldNow(row) - heldNow(old)
-	if b.rows[name] == nil {
-		b.names = append(b.names, name)
-	}
-	b.rows[name] = row
-	t.met(name)
-}
-
 // now is when the record counts as read. A machine whose clock is behind must not let a moved row take part too early: it
 // was read no sooner than it was written.
-func (t *intakeTask) now(r *event.Record) time.Time {
-	now := t.cfg.Clock.Now()
-	if !t.cfg.Virtual && r.Time.After(now) {
+func (t *intakeTask) now(b *intakeBatch, r *event.Record) time.Time {
+	if !t.cfg.Virtual && r.Time.After(b.began) {
 		return r.Time
 	}
-	return now
-}
-
-// row returns what is known of a row: from this batch, else from the store.
-func (t *intakeTask) row(b *intakeBatch, name string) (*intake.Row, error) {
-	if name == "" {
-		return nil, nil
-	}
-	if r, ok := b.rows[name]; ok {
-		return r, nil
-	}
-	if t.seen != nil && !t.seen.maybe(name) {
-		return nil, nil
-	}
-	v, found, err := t.store.Get(rowStoreKey(name))
-	if err != nil || !found {
-		return nil, err
-	}
-	return intake.DecodeRow(v)
+	return b.began
 }
 
 // Key prefixes of the intake store.
@@ -268,14 +227,6 @@ const (
 )
 
 func rowStoreKey(row string) []byte { return append([]byte{intakeRow}, row...) }
-
-// heldNow is 1 for a row that is held.
-func heldNow(r *intake.Row) int64 {
-	if r != nil && r.Hold != journal.HoldNone {
-		return 1
-	}
-	return 0
-}
 
 // commit writes the batch in one transaction with the position, then brings the store after it. Without anything to
 // write, a watermark goes out when one is due.
@@ -349,8 +300,10 @@ func (t *intakeTask) apply(b *intakeBatch, records []event.Record, offsets []int
 		return nil
 	}
 	batch := t.store.Batch()
-	for _, name := range b.names {
-		batch.Set(rowStoreKey(name), b.rows[name].Encode())
+	for i := range b.rows {
+		t.key = append(append(t.key[:0], intakeRow), b.rows[i].name...)
+		t.value = b.rows[i].row.Append(t.value[:0])
+		batch.Set(t.key, t.value)
 	}
 	for i := range records {
 		if records[i].Topic == t.core.Journal {

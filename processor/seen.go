@@ -18,7 +18,5 @@ func newSeenRows(records int64) *seenRows {
 	return &seenRows{rows: bloom.New(uint(min(max(1, records), seenMost)*seenBits), seenHashes)}
 }
 
-func (s *seenRows) add(row string) { s.rows.AddString(row) }
-
-// maybe is false for a row that was not added.
-func (s *seenRows) maybe(row string) bool { return s.rows.TestString(row) }
+// meet notes a row, and is false if it was not met before.
+func (s *seenRows) meet(row string) bool { return s.rows.TestOrAddString(row) }

@@ -59,7 +59,7 @@ func (s *sim) rereadSource(t *intakeTask) {
 	s.check(err)
 	reader, err := s.log.Read(s.ctx, map[event.TopicPartition]int64{t.tp: spans[t.tp].Start})
 	s.check(err)
-	b := &intakeBatch{rows: map[string]*intake.Row{}}
+	b := t.begin()
 	t.taken, t.mark = map[intake.Verdict]int{}, journal.Watermark{}
 	for reader.Position(t.tp) < mark.Next {
 		records, err := reader.Poll(s.ctx, 1, 0)

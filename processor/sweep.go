@@ -305,7 +305,7 @@ func (s *sweep) retire(ctx context.Context, t *intakeTask, progress *Progress) e
 	del := intake.Input{Record: &event.Record{Topic: t.tp.Topic, Partition: t.tp.Partition, Offset: t.mark.Next - 1}, Now: s.e.cfg.Clock.Now(),
 		Change: event.Change{Op: event.Delete, Order: s.order, Committed: time.UnixMilli(s.at).UTC()}}
 	for from := []byte{intakeRow}; from != nil; {
-		b := &intakeBatch{rows: map[string]*intake.Row{}}
+		b := t.begin()
 		next := []byte(nil)
 		err := s.missing(t, from, func(name string, row *intake.Row) (bool, error) {
 			if len(b.rows) == s.e.cfg.Limits.BatchRecords {

@@ -106,10 +106,13 @@ func (r *Row) restoreRetraction(key *journal.RowKey, m *journal.Meta) {
 }
 
 // Encode returns the row as the store keeps it.
-func (r *Row) Encode() []byte {
-	meta := journal.EncodeMeta(&r.Meta)
-	b := binary.AppendUvarint(make([]byte, 0, len(meta)+8+len(r.IDs)*24), uint64(len(meta)))
-	b = append(b, meta...)
+func (r *Row) Encode() []byte { return r.Append(make([]byte, 0, 80+len(r.IDs)*24)) }
+
+// Append appends what Encode returns.
+func (r *Row) Append(b []byte) []byte {
+	at := len(b)
+	b = journal.AppendMeta(append(b, 0), &r.Meta)
+	b[at] = byte(len(b) - at - 1) // a uvarint: it is less than 128
 	b = append(b, byte(r.Hold))
 	for i := range r.IDs {
 		p := &r.IDs[i]

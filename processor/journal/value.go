@@ -83,7 +83,8 @@ const (
 	valueWatermark    = 4
 )
 
-func appendMeta(b []byte, m *Meta) []byte {
+// AppendMeta appends what EncodeMeta returns.
+func AppendMeta(b []byte, m *Meta) []byte {
 	b = binary.AppendUvarint(b, uint64(m.Partition))
 	b = binary.AppendUvarint(b, uint64(m.Offset))
 	b = binary.AppendUvarint(b, m.Order)
@@ -114,7 +115,7 @@ func flags(bits ...bool) byte {
 }
 
 // EncodeMeta returns the header value of a retraction.
-func EncodeMeta(m *Meta) []byte { return appendMeta(make([]byte, 0, 64), m) }
+func EncodeMeta(m *Meta) []byte { return AppendMeta(make([]byte, 0, 64), m) }
 
 // DecodeMeta reads the header value of a retraction.
 func DecodeMeta(b []byte) (Meta, error) {
@@ -125,7 +126,7 @@ func DecodeMeta(b []byte) (Meta, error) {
 
 // Encode returns the value.
 func (d *Document) Encode() []byte {
-	b := appendMeta(append(make([]byte, 0, 128), valueDocument), &d.Meta)
+	b := AppendMeta(append(make([]byte, 0, 128), valueDocument), &d.Meta)
 	b = appendText(b, d.Type)
 	b = append(b, d.Ref[:]...)
 	b = appendText(b, d.Masked)
@@ -139,7 +140,7 @@ func (d *Document) Encode() []byte {
 
 // Encode returns the value.
 func (g *Registration) Encode() []byte {
-	b := appendMeta(append(make([]byte, 0, 192), valueRegistration), &g.Meta)
+	b := AppendMeta(append(make([]byte, 0, 192), valueRegistration), &g.Meta)
 	b = append(b, g.Ref[:]...)
 	b = append(b, g.Person[:]...)
 	b = append(b, flags(g.Announce))
@@ -150,7 +151,7 @@ func (g *Registration) Encode() []byte {
 
 // Encode returns the value.
 func (h *HoldMark) Encode() []byte {
-	b := appendMeta(append(make([]byte, 0, 80), valueHold), &h.Meta)
+	b := AppendMeta(append(make([]byte, 0, 80), valueHold), &h.Meta)
 	b = append(b, byte(h.Reason))
 	return appendText(b, h.Type)
 }
