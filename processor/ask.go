@@ -46,7 +46,7 @@ func (e *Engine) Explain(ctx context.Context, q Question) (*story.Story, error) 
 		return nil, ErrNotHere
 	}
 	var out *story.Story
-	if err := asking(func() { out = t.tell(s) }); err != nil {
+	if err := asking(func() error { out = t.tell(s); return nil }); err != nil {
 		return nil, err
 	}
 	out.ToldFrom = story.FromInstance
@@ -104,7 +104,7 @@ func (e *Engine) gather(s *sighting, g *group) error {
 		if err != nil {
 			return err
 		}
-		g.rows, err = readRows(cur, append(slices.Clone(g.place.Fingerprint[:]), byte(g.place.List)))
+		g.rows, err = readRows(nil, cur, append(slices.Clone(g.place.Fingerprint[:]), byte(g.place.List)))
 		return errors.Join(err, cur.Close())
 	})
 	if err == nil && !slices.ContainsFunc(g.rows, func(r watch.Row) bool { return r.Key.Source == s.src.ID && r.Key.Row == s.row }) {

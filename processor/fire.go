@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"sort"
 	"time"
 
@@ -18,69 +17,6 @@ import (
 
 // errRunOver: the date or the barrier passed, or other rules came, while a chunk was under way.
 var errRunOver = errors.New("the run's date or its barrier has passed, or its rules are not the newest")
-
-// enterOpen enters, after the rules changed, every document's open thresholds, in bounded steps. When it is done the
-// store's first fill is over too: the barrier has been reached.
-func (t *watchTask) enterOpen() error {
-	hash := t.cfg.rulesHash(t.run.date)
-	if hash == t.rules && !t.bulk {
-		t.run.phase, t.run.scan = phaseGather, nil
-		return nil
-	}
-	b := t.store.Batch()
-	done := true
-	if hash != t.rules {
-		var err error
-		if done, err = t.enterPeople(b); err != nil {
-			b.Discard()
-			return err
-		}
-	}
-	if done {
-		b.Set([]byte{watchRules}, []byte(hash))
-		b.Delete([]byte{watchBulk})
-	}
-	if err := b.Commit(); err != nil {
-		return err
-	}
-	if done {
-		t.rules, t.bulk, t.run.phase, t.run.scan = hash, false, phaseGather, nil
-	}
-	return nil
-}
-
-// enterPeople makes the entries of one part of the people.
-func (t *watchTask) enterPeople(b *state.Batch) (done bool, err error) {
-	from := t.run.scan
-	if from == nil {
-		from = []byte{watchPeople}
-	}
-	cur, err := t.store.Cursor(from, []byte{watchPeople + 1})
-	if err != nil {
-		return false, err
-	}
-	at := watch.Applied{Today: t.run.date, Bulk: true}
-	n := 0
-	for ok := cur.Seek(from); ok; ok = cur.Next() {
-		if n++; n > t.cfg.Limits.ChunkEntries {
-			t.run.scan = append([]byte(nil), cur.Key()...)
-			return false, cur.Close()
-		}
-		v, err := journal.DecodeValue(cur.Value())
-		if err != nil {
-			return false, errors.Join(err, cur.Close())
-		}
-		var days [3]event.Date
-		for _, day := range t.cfg.Watch.Days(days[:0], &v, at) {
-			// A day that this store has judged already is judged again in this run.
-			if day <= t.cursor {
-				day = t.run.date
-			}
-			b.Set(timelineKey(day, cur.Key()[1:]), nil)
-		}
-	}
-	return true, cur.Close()
-}
 
 // entries walks the timeline from where the scan stands, and calls judge for each identity that is due, until judge
 // returns false or limit entries were walked. It returns where to go on, nil at the end.
@@ -97,18 +33,18 @@ func (t *watchTask) entries(limit int, judge func(key []byte, rows []watch.Row) 
 	if err != nil {
 		return nil, errors.Join(err, cur.Close())
 	}
+	var rows []watch.Row
 	n := 0
 	for ok := cur.Seek(from); ok; ok = cur.Next() {
 		if n++; n > limit {
 			next = append([]byte(nil), cur.Key()...)
 			break
 		}
-		rows, err := readRows(people, cur.Key()[5:])
-		if err != nil {
+		if rows, err = readRows(rows[:0], people, cur.Key()[5:]); err != nil {
 			return nil, errors.Join(err, people.Close(), cur.Close())
 		}
 		more := false
-		if err := asking(func() { more = judge(cur.Key(), rows) }); err != nil {
+		if err := asking(func() error { more = judge(cur.Key(), rows); return nil }); err != nil {
 			return nil, errors.Join(err, people.Close(), cur.Close())
 		}
 		if !more {
@@ -119,9 +55,10 @@ func (t *watchTask) entries(limit int, judge func(key []byte, rows []watch.Row) 
 	return next, errors.Join(people.Close(), cur.Close())
 }
 
-// readRows reads all rows of an identity.
-func readRows(people *state.Cursor, id []byte) (rows []watch.Row, err error) {
-	prefix := append([]byte{watchPeople}, id...)
+// readRows reads all rows of an identity, appended to rows.
+func readRows(rows []watch.Row, people *state.Cursor, id []byte) ([]watch.Row, error) {
+	var room [1 + identityBytes]byte
+	prefix := append(append(room[:0], watchPeople), id...)
 	for ok := people.Forward(prefix); ok && bytes.HasPrefix(people.Key(), prefix); ok = people.Next() {
 		key, err := journal.ParseBare(people.Key()[1:])
 		if err != nil {
@@ -141,69 +78,6 @@ func (t *watchTask) day() watch.Day {
 		Skip: t.runs.command(t.run.date) == CommandSkip, Missed: t.runs.missedStale(t.tp.Partition)}
 }
 
-// count finds out, in bounded steps, what the run would emit, and tells the other partitions.
-func (t *watchTask) count(ctx context.Context) error {
-	if t.run.scan == nil {
-		t.run.due = RunDue{}
-		for c, n := range t.run.counts {
-			t.run.due.add(c.Kind, c.Decision, n)
-		}
-	}
-	day := t.day()
-	next, err := t.entries(t.cfg.Limits.ChunkEntries, func(_ []byte, rows []watch.Row) bool {
-		j := t.cfg.Watch.Judge(rows, day, t.ledger)
-		for c, n := range j.Counts {
-			t.run.due.add(c.Kind, c.Decision, n)
-		}
-		return true
-	})
-	if err != nil {
-		return err
-	}
-	if t.run.scan = next; next != nil {
-		return nil
-	}
-	t.run.phase = phaseFuse
-	return t.report(ctx, RunRunning, "", "")
-}
-
-func (d *RunDue) add(kind, decision string, n int) {
-	switch {
-	case decision != event.Emitted:
-	case kind == event.KindAnnouncement:
-		d.Announcement += n
-	default:
-		d.Expiry += n
-	}
-}
-
-// fuse lets the run go when all partitions have counted and the sum is no more than max_run, or when an operator says so.
-func (t *watchTask) fuse(ctx context.Context) error {
-	if command := t.runs.command(t.run.date); command != "" {
-		t.run.phase = phaseFire
-		return nil
-	}
-	if t.over() {
-		t.again() // what was counted is too old to decide by: count again
-		return nil
-	}
-	due, counted := t.runs.total(t.run.date)
-	if !counted {
-		if t.cfg.Clock.Real().Sub(t.run.taken) > patience {
-			text := "other partitions have not counted yet: the fuse looks at all of them"
-			return t.held(ctx, HeldFuse, text, text)
-		}
-		return nil
-	}
-	expiry, announcement := t.runs.fuse(t.run.date)
-	if due.Expiry <= expiry && due.Announcement <= announcement {
-		t.run.phase = phaseFire
-		return nil
-	}
-	text := fuseText(due, expiry, announcement, t.run.date.String())
-	return t.held(ctx, HeldFuse, text, text)
-}
-
 // fire decides one chunk: notices, mails and the run's state go out in one transaction, then the ledger and this store
 // follow. A crash in between is repaired by the ledger.
 func (t *watchTask) fire(ctx context.Context) error {
@@ -212,7 +86,7 @@ func (t *watchTask) fire(ctx context.Context) error {
 		return nil
 	}
 	c := chunk{task: t, day: t.day(), batch: t.store.Batch(), ids: map[journal.Ref]watch.Decision{}, marks: map[journal.Ref]bool{}, counts: map[watch.Count]int{}}
-	next, err := t.entries(t.cfg.Limits.ChunkEntries, c.judge)
+	next, err := t.decide(&c)
 	if err != nil {
 		c.batch.Discard()
 		return err
@@ -242,6 +116,44 @@ func (t *watchTask) fire(ctx context.Context) error {
 		return t.failed(err)
 	}
 	return t.fired(&c, &v, offset, next)
+}
+
+// decide fills a chunk, first with what the count has judged. It returns where the timeline goes on, nil at the end.
+func (t *watchTask) decide(c *chunk) (next []byte, err error) {
+	k := t.run.kept
+	if k == nil || k.at == len(k.entries) {
+		return t.entries(t.cfg.Limits.ChunkEntries, c.judge)
+	}
+	people, err := t.store.Cursor([]byte{watchPeople}, []byte{watchPeople + 1})
+	if err != nil {
+		return nil, err
+	}
+	err = asking(func() error { return c.takeOver(k, people) })
+	if next = k.next; k.at < len(k.entries) {
+		next = k.entries[k.at].key[:]
+	}
+	return next, errors.Join(err, people.Close())
+}
+
+// takeOver decides what the count has kept, until the chunk is full or nothing of it is left. An aborted chunk leaves
+// nothing of it either: the run begins anew.
+func (c *chunk) takeOver(k *kept, people *state.Cursor) error {
+	var rows []watch.Row
+	n := 0
+	for more := true; more && n < c.task.cfg.Limits.ChunkEntries && k.at < len(k.entries); k.at++ {
+		n++
+		e := &k.entries[k.at]
+		if k.stands(e, c) {
+			more = c.take(e.key[:], &e.Judgement)
+			continue
+		}
+		var err error
+		if rows, err = readRows(rows[:0], people, e.key[timelineBytes-identityBytes:]); err != nil {
+			return err
+		}
+		more = c.judge(e.key[:], rows)
+	}
+	return nil
 }
 
 // fired follows a committed chunk: the ledger, then the store.
@@ -285,6 +197,11 @@ type chunk struct {
 // judge decides for one identity; false ends the chunk.
 func (c *chunk) judge(key []byte, rows []watch.Row) bool {
 	j := c.task.cfg.Watch.Judge(rows, c.day, c)
+	return c.take(key, &j)
+}
+
+// take adds a judgement to the chunk; false ends it.
+func (c *chunk) take(key []byte, j *watch.Judgement) bool {
 	for i := range j.Notices {
 		n := &j.Notices[i]
 		c.ids[n.ID] = watch.Decision{Emitted: n.Reason == "", Reason: n.Reason, Address: n.To.Address}
@@ -293,8 +210,8 @@ func (c *chunk) judge(key []byte, rows []watch.Row) bool {
 		}
 	}
 	c.notices = append(c.notices, j.Notices...)
-	for k, n := range j.Counts {
-		c.counts[k] += n
+	for i := range j.Counts {
+		c.counts[j.Counts[i]]++
 	}
 	c.batch.Delete(key)
 	if j.Next != 0 {
@@ -314,6 +231,12 @@ func (c *chunk) Decided(id journal.Ref) watch.Decision {
 // EmittedTo implements watch.Ledger.
 func (c *chunk) EmittedTo(mark journal.Ref) bool {
 	return c.marks[mark] || c.task.ledger.EmittedTo(mark)
+}
+
+// maybe is false for an id or mark of which neither the chunk nor the ledger knows anything.
+func (c *chunk) maybe(ref journal.Ref) bool {
+	_, decided := c.ids[ref]
+	return decided || c.marks[ref] || c.task.ledger.known.maybe(ref)
 }
 
 // commit writes the chunk and returns the offset of the run's record.
@@ -346,9 +269,4 @@ func sortedCounts(counts map[watch.Count]int) []RunCount {
 func countLess(a, b *watch.Count) bool {
 	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Threshold, b.Threshold),
 		cmp.Compare(a.Decision, b.Decision), cmp.Compare(a.Reason, b.Reason)) < 0
-}
-
-func fuseText(due RunDue, expiry, announcement int, date string) string {
-	return fmt.Sprintf("%d notices and %d announcements would go out, the fuse is at %d and %d: look into it (lejarat run --dry-run), then lejarat release %s or lejarat skip %s",
-		due.Expiry, due.Announcement, expiry, announcement, date, date)
 }

@@ -323,7 +323,7 @@ func (l *Ledger) restored() bool { return l.reached(l.ends) }
 type unreadable struct{ err error }
 
 // asking runs what asks the ledger, and makes an error of a ledger that cannot be read.
-func asking(ask func()) (err error) {
+func asking(ask func() error) (err error) {
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
@@ -333,8 +333,7 @@ func asking(ask func()) (err error) {
 			panic(r)
 		}
 	}()
-	ask()
-	return nil
+	return ask()
 }
 
 // Decided implements watch.Ledger; it panics when it cannot know.

@@ -47,6 +47,7 @@ type run struct {
 
 	scan   []byte // where the scan of people (phaseRules) or of the timeline goes on
 	due    RunDue
+	kept   *kept               // what the count judged; nil before it
 	counts map[watch.Count]int // cumulative
 }
 
@@ -150,7 +151,7 @@ func (t *watchTask) resume() (counted bool) {
 
 // again begins the run anew: the barrier has become too old, or a transaction did not come about.
 func (t *watchTask) again() {
-	t.run.phase, t.run.ends, t.run.scan = phaseBarrier, nil, nil
+	t.run.phase, t.run.ends, t.run.scan, t.run.kept = phaseBarrier, nil, nil, nil
 	t.run.again = t.cfg.Clock.Real().Add(100 * time.Millisecond)
 }
 

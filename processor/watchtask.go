@@ -284,6 +284,7 @@ func (t *watchTask) applyRecord(b *state.Batch, r *event.Record, at watch.Applie
 // applyRow takes in a row's facts or hold, or the retraction of either.
 func (t *watchTask) applyRow(b *state.Batch, r *event.Record, at watch.Applied, now time.Time) error {
 	bare := r.Key[1:]
+	t.run.kept.touch(bare)
 	var value *journal.Value
 	t.key = append(append(t.key[:0], watchPeople), bare...)
 	if r.Value == nil {
@@ -332,8 +333,11 @@ func appendTimelineKey(b []byte, day event.Date, bare []byte) []byte {
 	return append(appendTimelineDay(b, day), bare[:identityBytes]...)
 }
 
-// identityBytes is the length of fingerprint and list, the head of a bare row key.
-const identityBytes = 17
+// identityBytes is the length of fingerprint and list, the head of a bare row key; timelineBytes that of a timeline's key.
+const (
+	identityBytes = 17
+	timelineBytes = 1 + 4 + identityBytes
+)
 
 // timelineDay is the prefix of a day; days before 1970 sort first.
 func timelineDay(day event.Date) []byte {

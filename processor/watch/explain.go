@@ -262,7 +262,7 @@ func (d *decider) explainAhead(doc *document, due rules.Due, r *registration) {
 		l.Code, l.From = Waits, from
 	}
 	if l.Would = d.reason(&n, l.From < due.Closes, false, l.Who != ""); l.Would == "" {
-		d.sent[n.Mark] = true
+		d.ahead = append(d.ahead, n.Mark)
 	}
 	d.ex.Lines = append(d.ex.Lines, l)
 }
@@ -270,11 +270,11 @@ func (d *decider) explainAhead(doc *document, due rules.Due, r *registration) {
 func (d *decider) explainRows() {
 	for i := range d.p.documents {
 		o := &d.p.documents[i]
-		d.ex.Documents = append(d.ex.Documents, Standing{Key: o.key, Document: o.Document, Hold: d.p.holds[o.key],
+		d.ex.Documents = append(d.ex.Documents, Standing{Key: o.key, Document: o.Document, Hold: d.p.hold(o.key),
 			Superseded: o.superseded, Expires: o.expires, From: o.from})
 	}
 	for _, r := range d.everybody() {
-		d.ex.Registrations = append(d.ex.Registrations, Standing{Key: r.key, Registration: r.Registration, Hold: d.p.holds[r.key], From: r.from})
+		d.ex.Registrations = append(d.ex.Registrations, Standing{Key: r.key, Registration: r.Registration, Hold: d.p.hold(r.key), From: r.from})
 	}
 	d.ex.Collision = d.p.collision
 }

@@ -75,14 +75,14 @@ func TestExplainSaysWhatJudgeDoes(t *testing.T) {
 
 // sameSilence: wherever Judge counts a reason for which nothing was decided, Explain has a line of it, unless the notice was
 // decided before, or the only registrations are on their way here.
-func sameSilence(t *rapid.T, ex *Explanation, counts map[Count]int) {
+func sameSilence(t *rapid.T, ex *Explanation, counts []Count) {
 	said, decided := map[Count]bool{}, map[string]bool{}
 	for _, l := range ex.Lines {
 		said[Count{Kind: l.Kind, Threshold: l.Due.Label, Decision: DecisionNone, Reason: l.Code}] = true
 		decided[l.Due.Label] = decided[l.Due.Label] || l.Was != (Decision{})
 	}
 	wait := slices.ContainsFunc(ex.Registrations, func(s Standing) bool { return s.From != 0 })
-	for k := range counts {
+	for _, k := range counts {
 		k.Type = ""
 		if k.Decision == DecisionNone && !said[k] && !decided[k.Threshold] && !(wait && k.Reason == NoMatch) {
 			t.Fatalf("Judge counts %+v, Explain does not say so: %+v", k, ex.Lines)

@@ -1,6 +1,8 @@
 package watch
 
 import (
+	"slices"
+
 	"lejarat/processor/event"
 	"lejarat/processor/journal"
 	"lejarat/processor/rules"
@@ -13,9 +15,9 @@ func (c *Core) Judge(rows []Row, day Day, ledger Ledger) Judgement {
 
 // judge goes through all that may be owed to one identity, and tells ex, where there is one, what it found.
 func (c *Core) judge(rows []Row, day Day, ledger Ledger, ex *Explanation) Judgement {
-	j := Judgement{Counts: map[Count]int{}}
+	j := Judgement{}
 	p := c.sortOut(rows, day, &j)
-	d := decider{c: c, day: day, ledger: ledger, j: &j, sent: map[journal.Ref]bool{}, p: p, ex: ex}
+	d := decider{c: c, day: day, ledger: ledger, j: &j, p: p, ex: ex}
 	for i := range p.documents {
 		if p.documents[i].from == 0 {
 			d.document(&p.documents[i])
@@ -37,8 +39,28 @@ type decider struct {
 	ledger Ledger
 	j      *Judgement
 	p      *person
-	sent   map[journal.Ref]bool // ids and marks emitted by this judgement
-	ex     *Explanation         // nil: nobody asks why
+	ex     *Explanation  // nil: nobody asks why
+	ahead  []journal.Ref // marks of what ex says will be emitted later
+}
+
+// decided says whether this judgement has decided on a notice.
+func (d *decider) decided(id journal.Ref) bool {
+	for i := range d.j.Notices {
+		if d.j.Notices[i].ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// tells says whether this judgement tells the address behind the mark.
+func (d *decider) tells(mark journal.Ref) bool {
+	for i := range d.j.Notices {
+		if n := &d.j.Notices[i]; n.Mark == mark && n.Reason == "" {
+			return true
+		}
+	}
+	return slices.Contains(d.ahead, mark)
 }
 
 func (d *decider) document(doc *document) {
@@ -119,7 +141,7 @@ func (d *decider) heldBy(doc *document, r *registration) string {
 	switch {
 	case doc != nil && doc.held:
 		return HeldByDocument
-	case doc != nil && d.p.heldTypes[doc.Type]:
+	case doc != nil && slices.Contains(d.p.heldTypes, doc.Type):
 		return HeldByType
 	case r.held:
 		return HeldByRegistration
@@ -183,7 +205,7 @@ func (d *decider) announcementDay(r *registration) event.Date {
 func (d *decider) decide(doc *document, r *registration, n Notice, open bool, held string) {
 	was := d.ledger.Decided(n.ID)
 	before := was.Reason
-	if was.Emitted || d.sent[n.ID] || before == event.ReasonOperator ||
+	if was.Emitted || d.decided(n.ID) || before == event.ReasonOperator ||
 		before == event.ReasonDuplicateAddress && was.Address == n.To.Address {
 		d.explainDecided(doc, r, &n, was)
 		return
@@ -192,10 +214,6 @@ func (d *decider) decide(doc *document, r *registration, n Notice, open bool, he
 	if n.Reason != "" && (n.Reason == before || before != "" && !open) {
 		d.explainDecided(doc, r, &n, was)
 		return
-	}
-	d.sent[n.ID] = true
-	if n.Reason == "" {
-		d.sent[n.Mark] = true
 	}
 	d.j.Notices = append(d.j.Notices, n)
 	decision := event.Emitted
@@ -209,7 +227,7 @@ func (d *decider) decide(doc *document, r *registration, n Notice, open bool, he
 // reason is why a notice that is owed is skipped, "" where it is emitted: of several reasons the first.
 func (d *decider) reason(n *Notice, open, skip, held bool) string {
 	switch {
-	case d.sent[n.Mark] || d.ledger.EmittedTo(n.Mark) || d.siblingTold(n):
+	case d.tells(n.Mark) || d.ledger.EmittedTo(n.Mark) || d.siblingTold(n):
 		return event.ReasonDuplicateAddress
 	case !open && d.day.Missed != nil && d.day.Missed(n.Due.Closes-1):
 		return event.ReasonStaleSource
@@ -253,5 +271,5 @@ func (d *decider) count(kind string, doc *document, due rules.Due, decision, rea
 	case len(of) == 1 && of[0] != nil:
 		k.Type = of[0].Type
 	}
-	d.j.Counts[k]++
+	d.j.Counts = append(d.j.Counts, k)
 }

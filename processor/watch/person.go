@@ -1,7 +1,8 @@
 package watch
 
 import (
-	"sort"
+	"cmp"
+	"slices"
 
 	"lejarat/processor/event"
 	"lejarat/processor/journal"
@@ -12,9 +13,25 @@ type person struct {
 	documents     []document
 	registrations []registration
 	collision     bool
-	waiting       []registration  // moved here, and take no part yet
-	heldTypes     map[string]bool // one-per-person types with a held document
-	holds         map[string]*journal.HoldMark
+	waiting       []registration // moved here, and take no part yet
+	heldTypes     []string       // one-per-person types with a held document
+	holds         []hold
+}
+
+// hold is the hold of a row.
+type hold struct {
+	key string
+	*journal.HoldMark
+}
+
+// hold is that of the row, nil where it is not held.
+func (p *person) hold(key string) *journal.HoldMark {
+	for i := range p.holds {
+		if p.holds[i].key == key {
+			return p.holds[i].HoldMark
+		}
+	}
+	return nil
 }
 
 type document struct {
@@ -37,18 +54,11 @@ type registration struct {
 // sortOut pairs rows with their holds, leaves out registrations that take no part yet, and finds who supersedes whom: a
 // document that does not take part yet supersedes all the same, or a replaced one would be told of meanwhile.
 func (c *Core) sortOut(rows []Row, day Day, j *Judgement) *person {
-	p := &person{heldTypes: map[string]bool{}, holds: map[string]*journal.HoldMark{}}
-	holders := map[uint32]journal.Ref{}
+	p := &person{}
 	for i := range rows {
 		r := &rows[i]
 		if !c.Sources[r.Key.Source] {
 			continue
-		}
-		if d := r.Value.Document; d != nil && d.Holder != (journal.Ref{}) {
-			if other, ok := holders[r.Key.Source]; ok && other != d.Holder {
-				p.collision = true
-			}
-			holders[r.Key.Source] = d.Holder
 		}
 		var from event.Date
 		if m := r.Value.Meta(); m.Moved != 0 {
@@ -61,7 +71,7 @@ func (c *Core) sortOut(rows []Row, day Day, j *Judgement) *person {
 		key := rowID(&r.Key)
 		switch {
 		case r.Value.Hold != nil:
-			p.holds[key] = r.Value.Hold
+			p.holds = append(p.holds, hold{key, r.Value.Hold})
 		case r.Value.Document != nil:
 			p.documents = append(p.documents, document{Document: r.Value.Document, key: key, from: from})
 		case r.Value.Registration != nil && from != 0:
@@ -70,10 +80,38 @@ func (c *Core) sortOut(rows []Row, day Day, j *Judgement) *person {
 			p.registrations = append(p.registrations, registration{Registration: r.Value.Registration, key: key})
 		}
 	}
+	p.collision = c.collides(rows)
 	c.applyHolds(p)
 	c.supersede(p, day)
-	sort.Slice(p.registrations, func(a, b int) bool { return p.registrations[a].key < p.registrations[b].key })
+	slices.SortFunc(p.registrations, func(a, b registration) int { return cmp.Compare(a.key, b.key) })
 	return p
+}
+
+// collides says whether the documents of one source have two holders. The next one of the source is enough to look at:
+// where any two differ, two that follow each other do.
+func (c *Core) collides(rows []Row) bool {
+	for i := range rows {
+		if holderOf(&rows[i]) == (journal.Ref{}) || !c.Sources[rows[i].Key.Source] {
+			continue
+		}
+		for k := i + 1; k < len(rows); k++ {
+			if other := holderOf(&rows[k]); rows[k].Key.Source == rows[i].Key.Source && other != (journal.Ref{}) {
+				if other != holderOf(&rows[i]) {
+					return true
+				}
+				break
+			}
+		}
+	}
+	return false
+}
+
+// holderOf is whom a document belongs to by its source's own reference, zero where nothing says so.
+func holderOf(r *Row) (ref journal.Ref) {
+	if r.Value.Document != nil {
+		ref = r.Value.Document.Holder
+	}
+	return ref
 }
 
 func rowID(k *journal.RowKey) string { return RowID(k.Source, k.Row) }
@@ -81,7 +119,7 @@ func rowID(k *journal.RowKey) string { return RowID(k.Source, k.Row) }
 func (c *Core) applyHolds(p *person) {
 	hold := func(docType string) {
 		if t, ok := c.Rules.Types[docType]; ok && t.OnePerPerson {
-			p.heldTypes[docType] = true
+			p.heldTypes = append(p.heldTypes, docType)
 		}
 	}
 	for _, h := range p.holds {
@@ -89,34 +127,33 @@ func (c *Core) applyHolds(p *person) {
 	}
 	for i := range p.documents {
 		d := &p.documents[i]
-		if p.holds[d.key] != nil {
+		if p.hold(d.key) != nil {
 			d.held = true
 			hold(d.Type)
 		}
 	}
 	for i := range p.registrations {
-		p.registrations[i].held = p.holds[p.registrations[i].key] != nil
+		p.registrations[i].held = p.hold(p.registrations[i].key) != nil
 	}
 }
 
 // supersede finds, for each type that a person has one valid document of, the one that counts: the latest expiry (none
 // is the latest), then the later effective time, then the key (SPEC 1.2.1).
 func (c *Core) supersede(p *person, day Day) {
-	best := map[string]*document{}
 	for i := range p.documents {
 		d := &p.documents[i]
 		d.expires = c.Rules.EffectiveExpiry(d.Type, d.Expires, day.Date)
 		if !d.Valid || !c.Rules.Types[d.Type].OnePerPerson {
 			continue
 		}
-		switch b := best[d.Type]; {
-		case b == nil:
-			best[d.Type] = d
-		case outlasts(d, b):
-			b.superseded = true
-			best[d.Type] = d
-		default:
-			d.superseded = true
+		for k := range i {
+			b := &p.documents[k]
+			if !b.Valid || b.superseded || b.Type != d.Type {
+				continue
+			}
+			if d.superseded = !outlasts(d, b); !d.superseded {
+				b.superseded = true
+			}
 		}
 	}
 }

@@ -179,7 +179,7 @@ const (
 // Judgement is what Judge found.
 type Judgement struct {
 	Notices []Notice
-	Counts  map[Count]int
+	Counts  []Count // one for each figure that grows by one
 	// Next is the next day on which the identity must be looked at, 0 for none.
 	Next event.Date
 }
