@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"lejarat/processor/event"
@@ -55,6 +56,7 @@ type Limits struct {
 	ClockTolerance time.Duration // how far this machine's clock and the brokers' may differ before runs are held
 	BarrierAge     time.Duration // real age at which a run must take its barrier anew
 	StateAge       time.Duration // real age at which a store is thrown away
+	RestoredAtOnce int           // stores of intake that are written at the same time while they are restored
 }
 
 // DefaultLimits are the sizes that research and benchmarks favour.
@@ -62,7 +64,8 @@ func DefaultLimits() Limits {
 	return Limits{BatchRecords: 5000, ChunkNotices: 5000, ChunkEntries: 20000, CommitPause: 30 * time.Millisecond,
 		WatermarkBusy: time.Second, WatermarkLoad: time.Second, WatermarkIdle: 30 * time.Second,
 		WatermarkSame: time.Minute, PollWait: 250 * time.Millisecond,
-		FlushEvery: 30 * time.Second, ClockTolerance: time.Minute, BarrierAge: 15 * time.Minute, StateAge: 15 * 24 * time.Hour}
+		FlushEvery: 30 * time.Second, ClockTolerance: time.Minute, BarrierAge: 15 * time.Minute, StateAge: 15 * 24 * time.Hour,
+		RestoredAtOnce: runtime.GOMAXPROCS(0)}
 }
 
 // Config is everything the engine needs.

@@ -69,6 +69,7 @@ func newHarness(t testing.TB) *harness {
 	h.cfg = Config{Log: h.log, Clock: h.clock, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Prefix: "lejarat.", Generation: 1,
 		Partitions: 2, Dir: "state", Shared: h.shared, Limits: DefaultLimits(), Mapping: "m"}
 	h.cfg.Limits.CommitPause, h.cfg.Limits.WatermarkBusy, h.cfg.Limits.WatermarkIdle = 0, 0, 0
+	h.cfg.Limits.RestoredAtOnce = 1 // the model of a disk is for one goroutine
 	for _, name := range []string{"notifications", "mail-sink", "suppressions", "rejects", "deliveries"} {
 		h.log.Create("lejarat."+name, 2)
 	}

@@ -8,33 +8,50 @@ import (
 	"maps"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"lejarat/processor/event"
 	"lejarat/processor/intake"
 	"lejarat/processor/journal"
+	"lejarat/state"
 )
 
 // intakeRestore brings the stores of several intake tasks up to the end of the journal in one pass.
 type intakeRestore struct {
 	cfg      *Config
-	tasks    map[uint32]map[int32]*intakeTask // source, source partition
-	control  []bool                           // journal partitions whose control record stands, or need not
+	shares   []*share                    // one for each task
+	of       map[uint32]map[int32]*share // by source and source partition
+	control  []bool                      // journal partitions whose control record stands, or need not
 	reader   event.Reader
 	ends     map[event.TopicPartition]event.Span
-	rows     map[*intakeTask]map[string]*intake.Row
 	progress *Progress
 	at       map[event.TopicPartition]int64 // how far it is, for the progress
+}
+
+// share is what the records under way say of one task's rows.
+type share struct {
+	task *intakeTask
+	said []said
+}
+
+// said is what one journal record says of a row.
+type said struct {
+	key  journal.RowKey
+	head journal.Head
 }
 
 // restoreIntake must be called after all tasks are fenced: nobody can write for their source partitions any more, so
 // the end of the journal is the end of what was said of them. It waits until every journal partition has its control
 // record: before that, intake may not write. Tasks without a writer only have their stores brought up to the journal.
 func restoreIntake(ctx context.Context, cfg *Config, tasks []*intakeTask, progress *Progress) error {
-	r := &intakeRestore{cfg: cfg, tasks: map[uint32]map[int32]*intakeTask{}, control: make([]bool, cfg.Partitions), progress: progress}
+	r := &intakeRestore{cfg: cfg, of: map[uint32]map[int32]*share{}, control: make([]bool, cfg.Partitions), progress: progress}
 	for _, t := range tasks {
-		if r.tasks[t.src.ID] == nil {
-			r.tasks[t.src.ID] = map[int32]*intakeTask{}
+		if r.of[t.src.ID] == nil {
+			r.of[t.src.ID] = map[int32]*share{}
 		}
-		r.tasks[t.src.ID][t.tp.Partition] = t
+		s := &share{task: t}
+		r.shares = append(r.shares, s)
+		r.of[t.src.ID][t.tp.Partition] = s
 	}
 	if err := r.open(ctx, tasks); err != nil {
 		return err
@@ -95,7 +112,9 @@ func (r *intakeRestore) step(ctx context.Context) error {
 		r.progress.add(r.reader.Position(tp) - r.at[tp])
 		r.at[tp] = r.reader.Position(tp)
 	}
-	r.rows = map[*intakeTask]map[string]*intake.Row{}
+	for _, s := range r.shares {
+		s.said = s.said[:0]
+	}
 	for i := range records {
 		rec := &records[i]
 		err := r.read(rec)
@@ -118,12 +137,17 @@ type poison struct{ error }
 
 func (p *poison) Unwrap() error { return p.error }
 
+// commit brings every task's store to what was read, several at once: they have nothing in common.
 func (r *intakeRestore) commit() error {
-	for _, byPartition := range r.tasks {
-		for _, t := range byPartition {
+	var all errgroup.Group
+	all.SetLimit(r.cfg.Limits.RestoredAtOnce)
+	for _, s := range r.shares {
+		all.Go(func() error {
+			t := s.task
 			b := t.store.Batch()
-			for name, row := range r.rows[t] {
-				b.Set(rowStoreKey(name), row.Encode())
+			if err := s.rows(b); err != nil {
+				b.Discard()
+				return err
 			}
 			for tp := range r.ends {
 				t.journalAt[tp.Partition] = max(t.journalAt[tp.Partition], r.reader.Position(tp))
@@ -132,11 +156,29 @@ func (r *intakeRestore) commit() error {
 			if err := b.Commit(); err != nil {
 				return err
 			}
-			if err := t.store.Maintain(r.cfg.Clock.Real(), r.cfg.Limits.FlushEvery); err != nil {
-				return err
-			}
-		}
+			return t.store.Maintain(r.cfg.Clock.Real(), r.cfg.Limits.FlushEvery)
+		})
 	}
+	return all.Wait()
+}
+
+// rows applies what was said to the rows.
+func (s *share) rows(b *state.Batch) error {
+	t, under := s.task, s.task.begin()
+	for i := range s.said {
+		key := &s.said[i].key
+		row, err := t.row(under, key.Row)
+		if err != nil {
+			return err
+		}
+		if row == nil {
+			row = &intake.Row{Meta: journal.Meta{Offset: -1}}
+		}
+		t.held -= heldNow(row)
+		intake.Restore(row, key, &s.said[i].head)
+		t.keep(under, key.Row, nil, row)
+	}
+	t.write(b, under)
 	return nil
 }
 
@@ -157,64 +199,28 @@ func (r *intakeRestore) read(rec *event.Record) error {
 		r.control[rec.Partition] = true
 		return err
 	case key.Watermark:
-		if t := r.tasks[key.Source][key.Partition]; t != nil {
+		if s := r.of[key.Source][key.Partition]; s != nil {
 			w, err := journal.DecodeWatermark(rec.Value)
 			if err != nil {
 				return &poison{err}
 			}
-			if w.Next >= t.mark.Next {
-				t.mark = w
+			if w.Next >= s.task.mark.Next {
+				s.task.mark = w
 			}
 		}
 		return nil
 	}
-	if r.tasks[key.Row.Source] == nil {
+	byPartition := r.of[key.Row.Source]
+	if byPartition == nil {
 		return nil
 	}
-	return r.row(&key.Row, rec)
-}
-
-func (r *intakeRestore) row(key *journal.RowKey, rec *event.Record) error {
-	var value *journal.Value
-	var retraction *journal.Meta
-	if rec.Value == nil {
-		m, err := journal.DecodeMeta(rec.HeaderValue(journal.Header))
-		if err != nil {
-			return &poison{err}
-		}
-		retraction = &m
-	} else {
-		v, err := journal.DecodeValue(rec.Value)
-		if err != nil {
-			return &poison{err}
-		}
-		value = &v
+	head, err := journal.DecodeHead(rec.Value, rec.HeaderValue(journal.Header))
+	if err != nil {
+		return &poison{err}
 	}
-	meta := retraction
-	if value != nil {
-		meta = value.Meta()
+	if s := byPartition[head.Partition]; s != nil && rec.Offset >= s.task.journalAt[rec.Partition] {
+		s.said = append(s.said, said{key.Row, head})
 	}
-	t := r.tasks[key.Source][meta.Partition]
-	if t == nil || rec.Offset < t.journalAt[rec.Partition] {
-		return nil
-	}
-	row := r.rows[t][key.Row]
-	if row == nil {
-		if r.rows[t] == nil {
-			r.rows[t] = map[string]*intake.Row{}
-		}
-		var err error
-		if row, err = t.row(&intakeBatch{}, key.Row); err != nil {
-			return err
-		}
-		if row == nil {
-			row = &intake.Row{Meta: journal.Meta{Offset: -1}}
-		}
-		r.rows[t][key.Row] = row
-	}
-	before := heldNow(row)
-	intake.Restore(row, key, value, retraction)
-	t.held += heldNow(row) - before
 	return nil
 }
 

@@ -300,11 +300,7 @@ func (t *intakeTask) apply(b *intakeBatch, records []event.Record, offsets []int
 		return nil
 	}
 	batch := t.store.Batch()
-	for i := range b.rows {
-		t.key = append(append(t.key[:0], intakeRow), b.rows[i].name...)
-		t.value = b.rows[i].row.Append(t.value[:0])
-		batch.Set(t.key, t.value)
-	}
+	t.write(batch, b)
 	for i := range records {
 		if records[i].Topic == t.core.Journal {
 			p := records[i].Partition
@@ -313,6 +309,15 @@ func (t *intakeTask) apply(b *intakeBatch, records []event.Record, offsets []int
 	}
 	t.setPositions(batch)
 	return batch.Commit()
+}
+
+// write puts the rows of b into a batch of the store.
+func (t *intakeTask) write(batch *state.Batch, b *intakeBatch) {
+	for i := range b.rows {
+		t.key = append(append(t.key[:0], intakeRow), b.rows[i].name...)
+		t.value = b.rows[i].row.Append(t.value[:0])
+		batch.Set(t.key, t.value)
+	}
 }
 
 func (t *intakeTask) close() error {

@@ -167,7 +167,7 @@ func (s *sim) configure(zone *time.Location) {
 	s.cfg = Config{Log: s.log, Clock: s.clock, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Prefix: "lejarat.", Generation: 1,
 		Partitions: int32(s.size.journal.draw(s.rng)), Dir: "state", Limits: DefaultLimits()}
 	l := &s.cfg.Limits
-	l.CommitPause, l.FlushEvery = 0, 1<<62
+	l.CommitPause, l.FlushEvery, l.RestoredAtOnce = 0, 1<<62, 1
 	l.BatchRecords, l.ChunkNotices, l.ChunkEntries = 1+s.rng.IntN(8), 1+s.rng.IntN(3), s.size.chunk.draw(s.rng)
 	if s.rng.IntN(2) == 0 {
 		l.WatermarkBusy, l.WatermarkIdle = 0, 0

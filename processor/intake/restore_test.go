@@ -117,19 +117,11 @@ func restoreRecord(t *rapid.T, row *Row, r *event.Record) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Value == nil {
-		m, err := journal.DecodeMeta(r.HeaderValue(journal.Header))
-		if err != nil {
-			t.Fatal(err)
-		}
-		Restore(row, &key.Row, nil, &m)
-		return
-	}
-	v, err := journal.DecodeValue(r.Value)
+	head, err := journal.DecodeHead(r.Value, r.HeaderValue(journal.Header))
 	if err != nil {
 		t.Fatal(err)
 	}
-	Restore(row, &key.Row, &v, nil)
+	Restore(row, &key.Row, &head)
 }
 
 // reload writes the row to the store and reads it back.

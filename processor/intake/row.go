@@ -49,23 +49,15 @@ func (r *Row) samePlaces(o *Row) bool {
 // Restore applies one journal record, a row's facts or hold or the retraction of either, to the row's state. Records
 // of one partition come in order, partitions in any order: a lower source offset than the row has, or a retraction of
 // a place that it no longer holds, is ignored.
-func Restore(r *Row, key *journal.RowKey, v *journal.Value, retraction *journal.Meta) {
-	if retraction != nil {
-		r.restoreRetraction(key, retraction)
+func Restore(r *Row, key *journal.RowKey, h *journal.Head) {
+	if h.Retraction {
+		r.restoreRetraction(key, &h.Meta)
 		return
 	}
-	m := v.Meta()
-	newer := m.Offset >= r.Offset
-	if newer {
-		r.Meta = *m
+	if h.Offset >= r.Offset {
+		r.Meta, r.Hold = h.Meta, h.Hold
 	}
-	r.restorePlace(key, m.Offset)
-	switch {
-	case v.Hold != nil && newer:
-		r.Hold = v.Hold.Reason
-	case v.Hold == nil && newer:
-		r.Hold = journal.HoldNone
-	}
+	r.restorePlace(key, h.Offset)
 }
 
 func (r *Row) restorePlace(key *journal.RowKey, offset int64) {

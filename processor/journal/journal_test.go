@@ -152,7 +152,9 @@ func FuzzDecode(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if v, err := DecodeValue(b); err == nil {
+		v, err := DecodeValue(b)
+		checkHead(t, b, &v, err)
+		if err == nil {
 			again, err := DecodeValue(encode(&v))
 			if err != nil || !gocmp.Equal(v, again) {
 				t.Fatalf("value: %v: %s", err, gocmp.Diff(v, again))
@@ -167,6 +169,25 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("key %x became %x", b, k.Row.Encode())
 		}
 	})
+}
+
+// checkHead: the head of a value is read where the value is, and says the same.
+func checkHead(t *testing.T, b []byte, v *Value, err error) {
+	t.Helper()
+	h, headErr := DecodeHead(append([]byte{}, b...), nil)
+	if (headErr == nil) != (err == nil) {
+		t.Fatalf("value: %v, its head: %v", err, headErr)
+	}
+	if err != nil {
+		return
+	}
+	want := Head{Meta: *v.Meta()}
+	if v.Hold != nil {
+		want.Hold = v.Hold.Reason
+	}
+	if h != want {
+		t.Fatal(gocmp.Diff(want, h))
+	}
 }
 
 func encode(v *Value) []byte {

@@ -187,22 +187,55 @@ func DecodeValue(b []byte) (Value, error) {
 	var v Value
 	switch b[0] {
 	case valueDocument:
-		v.Document = r.document()
+		d := r.document()
+		v.Document = &d
 	case valueRegistration:
-		g := &Registration{Meta: r.meta(), Ref: r.ref(), Person: r.ref()}
-		g.Announce = r.byte()&1 != 0
-		g.Email, g.Name, g.Language = r.text(), r.text(), r.text()
-		v.Registration = g
+		g := r.registration()
+		v.Registration = &g
 	case valueHold:
-		v.Hold = &HoldMark{Meta: r.meta(), Reason: HoldReason(r.byte()), Type: r.text()}
+		h := r.hold()
+		v.Hold = &h
 	default:
 		return v, fmt.Errorf("reading a value of kind %d: %w", b[0], ErrFormat)
 	}
 	return v, r.done("value")
 }
 
-func (r *reader) document() *Document {
-	d := &Document{Meta: r.meta(), Type: r.text(), Ref: r.ref(), Masked: r.text()}
+// Head is what every record of a row says, whatever else it holds.
+type Head struct {
+	Meta
+	Hold       HoldReason // HoldNone for facts
+	Retraction bool
+}
+
+// DecodeHead reads the head of a row's record: of its value, or of its header "m" where there is none, a retraction. The
+// rest of the value is checked as DecodeValue does.
+func DecodeHead(value, header []byte) (h Head, err error) {
+	if value == nil {
+		h.Retraction = true
+		h.Meta, err = DecodeMeta(header)
+		return h, err
+	}
+	if len(value) == 0 {
+		return h, fmt.Errorf("reading an empty value: %w", ErrFormat)
+	}
+	r := reader{b: value[1:], noText: true}
+	switch value[0] {
+	case valueDocument:
+		h.Meta = r.document().Meta
+	case valueRegistration:
+		h.Meta = r.registration().Meta
+	case valueHold:
+		mark := r.hold()
+		h.Meta, h.Hold = mark.Meta, mark.Reason
+	default:
+		return h, fmt.Errorf("reading a value of kind %d: %w", value[0], ErrFormat)
+	}
+	return h, r.done("value")
+}
+
+func (r *reader) document() Document {
+	d := Document{Meta: r.meta(), Type: r.text(), Ref: r.ref(), Masked: r.text()}
 	f := r.byte()
 	d.Valid = f&1 != 0
 	d.Expires = event.Date(r.varint())
@@ -212,10 +245,22 @@ func (r *reader) document() *Document {
 	return d
 }
 
+func (r *reader) registration() Registration {
+	g := Registration{Meta: r.meta(), Ref: r.ref(), Person: r.ref()}
+	g.Announce = r.byte()&1 != 0
+	g.Email, g.Name, g.Language = r.text(), r.text(), r.text()
+	return g
+}
+
+func (r *reader) hold() HoldMark {
+	return HoldMark{Meta: r.meta(), Reason: HoldReason(r.byte()), Type: r.text()}
+}
+
 // reader reads the fields of a value; the first fault sticks.
 type reader struct {
-	b   []byte
-	bad bool
+	b      []byte
+	bad    bool
+	noText bool // texts are passed over
 }
 
 func (r *reader) take(n int) []byte {
@@ -268,7 +313,10 @@ func (r *reader) text() string {
 		r.bad = true
 		return ""
 	}
-	return string(r.take(int(n)))
+	if text := r.take(int(n)); !r.noText {
+		return string(text)
+	}
+	return ""
 }
 
 func (r *reader) ref() (out Ref) {
