@@ -132,6 +132,29 @@ func (e *Engine) StoreBytes() map[string]uint64 {
 	return out
 }
 
+// JoinedTo is, for each source partition, the offset up to which all of this instance's watch tasks have applied it.
+func (e *Engine) JoinedTo() map[event.TopicPartition]int64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out := map[event.TopicPartition]int64{}
+	tasks := map[event.TopicPartition]int{}
+	for _, h := range e.watch {
+		h.mu.Lock()
+		for tp, m := range h.marks {
+			if tasks[tp]++; tasks[tp] == 1 || m.Next < out[tp] {
+				out[tp] = m.Next
+			}
+		}
+		h.mu.Unlock()
+	}
+	for tp, n := range tasks {
+		if n < len(e.watch) {
+			out[tp] = 0 // one of them knows nothing of it yet
+		}
+	}
+	return out
+}
+
 // StoreWork is what the stores of this process have done so far.
 func (e *Engine) StoreWork() state.Work { return e.cfg.Shared.Work() }
 

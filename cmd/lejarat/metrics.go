@@ -103,6 +103,7 @@ var (
 	heldDesc        = prometheus.NewDesc("lejarat_run_held", "1 while the partition's run of today is held.", []string{"partition"}, nil)
 	positionDesc    = prometheus.NewDesc("lejarat_source_position", "Next offset of the source partition that intake will commit.", []string{"topic", "partition"}, nil)
 	lagDesc         = prometheus.NewDesc("lejarat_source_lag", "Records in the source partition that are not in the journal yet.", []string{"topic", "partition"}, nil)
+	joinedDesc      = prometheus.NewDesc("lejarat_source_joined_position", "Offset of the source partition up to which all watch tasks of the instance have applied it.", []string{"topic", "partition"}, nil)
 	watermarkDesc   = prometheus.NewDesc("lejarat_watermark_age_seconds", "Real age of the newest commit or heartbeat that watch knows of the source.", []string{"topic"}, nil)
 	rowsHeldDesc    = prometheus.NewDesc("lejarat_held_rows", "Rows held because their newest record could not be used.", []string{"topic", "partition"}, nil)
 	storeDesc       = prometheus.NewDesc("lejarat_store_bytes", "Disk space of a state store.", []string{"store"}, nil)
@@ -112,7 +113,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (g *engineGauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{taskRunningDesc, restoredDesc, expectedDesc, lastRunDesc, heldDesc, positionDesc, lagDesc, watermarkDesc, rowsHeldDesc, storeDesc, operationsDesc, writtenDesc} {
+	for _, d := range []*prometheus.Desc{taskRunningDesc, restoredDesc, expectedDesc, lastRunDesc, heldDesc, positionDesc, lagDesc, joinedDesc, watermarkDesc, rowsHeldDesc, storeDesc, operationsDesc, writtenDesc} {
 		ch <- d
 	}
 }
@@ -138,6 +139,9 @@ func (g *engineGauges) Collect(ch chan<- prometheus.Metric) {
 		gauge(positionDesc, float64(s.Position), s.Topic, number(s.Partition))
 		gauge(lagDesc, float64(s.Lag), s.Topic, number(s.Partition))
 		gauge(rowsHeldDesc, float64(s.Held), s.Topic, number(s.Partition))
+	}
+	for tp, offset := range g.engine.JoinedTo() {
+		gauge(joinedDesc, float64(offset), tp.Topic, number(tp.Partition))
 	}
 	for topic, at := range g.engine.Newest() {
 		gauge(watermarkDesc, g.clock.Real().Sub(at).Seconds(), topic)

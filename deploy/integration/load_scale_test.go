@@ -73,13 +73,13 @@ func (l *load) compare(what string, one, two crew, do func(*load, crew, []*measu
 
 // rebuildBy loads the sources. What counts is from when all instances have partitions on: sharing them out takes as long
 // whatever the size.
-func (l *load) rebuildBy(c crew, ps []*measured) (int64, time.Duration) {
+func (l *load) rebuildBy(_ crew, ps []*measured) (int64, time.Duration) {
 	await(l.t, time.Minute, "a part for each instance", func() (bool, string) { return l.shared(ps), tailOf(ps[0].log, 3) })
 	began, before := time.Now(), int64(0)
 	for _, p := range ps {
 		before += int64(sample(p.metrics(l.t), "lejarat_source_position"))
 	}
-	await(l.t, 3*time.Hour, "the rebuild", func() (bool, string) { return l.joined(c, ps) })
+	await(l.t, 3*time.Hour, "the rebuild", func() (bool, string) { return l.joined(ps) })
 	return max(1, l.offsets(l.topics...)-before), time.Since(began)
 }
 
@@ -118,19 +118,15 @@ func (l *load) shared(ps []*measured) bool {
 	return true
 }
 
-// joined says whether intake has read the sources to their end, and watch all that it wrote by then.
-func (l *load) joined(c crew, ps []*measured) (bool, string) {
-	read, applied := 0.0, 0.0
+// joined says whether every instance has applied all that is in the sources.
+func (l *load) joined(ps []*measured) (bool, string) {
+	most := l.offsets(l.topics...)
 	for _, p := range ps {
-		m := p.metrics(l.t)
-		read += sample(m, "lejarat_source_position")
-		applied += sample(m, "lejarat_journal_records_applied_total")
+		if is := int64(sample(p.metrics(l.t), "lejarat_source_joined_position")); is < most {
+			return false, fmt.Sprintf("%d of %d offsets are joined", is, most)
+		}
 	}
-	if int64(read) < l.offsets(l.topics...) {
-		return false, fmt.Sprintf("%.0f of %d offsets of the sources are read", read, l.offsets(l.topics...))
-	}
-	journal := l.offsets(c.prefix + "journal.1")
-	return int64(applied) >= journal, fmt.Sprintf("%.0f of %d offsets of the journal are applied", applied, journal)
+	return true, ""
 }
 
 // offsets are how many the topics hold.
