@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -128,22 +127,4 @@ func (h histogram) quantile(q float64) float64 {
 		lower, under = h.bounds[i], n
 	}
 	return lower
-}
-
-// sample adds up the samples of a metric that hold all the labels.
-func sample(metrics, name string, labels ...string) (total float64) {
-	for line := range strings.Lines(metrics) {
-		rest, ok := strings.CutPrefix(line, name)
-		if !ok || rest[0] != '{' && rest[0] != ' ' {
-			continue
-		}
-		at := strings.LastIndexByte(rest, ' ')
-		for _, label := range labels {
-			ok = ok && strings.Contains(rest[:at], label)
-		}
-		if v, err := strconv.ParseFloat(strings.TrimSpace(rest[at:]), 64); ok && err == nil {
-			total += v
-		}
-	}
-	return total
 }

@@ -16,24 +16,28 @@ import (
 )
 
 // metrics returns what a running `lejarat run` shows at /metrics.
-func (p *process) metrics(t *testing.T) string {
+func (p *process) metrics(t *testing.T) (text string) {
 	t.Helper()
-	var text string
-	await(t, 30*time.Second, "metrics", func() (bool, string) {
-		address := p.listening()
-		if address == "" {
-			return false, "not listening\n" + tailOf(p.log, 5)
-		}
-		resp, err := http.Get("http://" + address + "/metrics")
-		if err != nil {
-			return false, err.Error()
-		}
-		defer resp.Body.Close()
-		body, err := io.ReadAll(resp.Body)
-		text = string(body)
-		return err == nil && resp.StatusCode == http.StatusOK, resp.Status
+	await(t, 30*time.Second, "metrics", func() (ok bool, state string) {
+		text, ok = p.scrape()
+		return ok, tailOf(p.log, 5)
 	})
 	return text
+}
+
+// scrape asks once.
+func (p *process) scrape() (text string, ok bool) {
+	address := p.listening()
+	if address == "" {
+		return "", false
+	}
+	resp, err := http.Get("http://" + address + "/metrics")
+	if err != nil {
+		return "", false
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return string(body), err == nil && resp.StatusCode == http.StatusOK
 }
 
 // readiness is what /readyz answers.
@@ -127,4 +131,22 @@ func (r *registries) joined(p *process, began map[string]int) string {
 		})
 	}
 	return p.metrics(r.t)
+}
+
+// sample adds up the samples of a metric that hold all the labels.
+func sample(metrics, name string, labels ...string) (total float64) {
+	for line := range strings.Lines(metrics) {
+		rest, ok := strings.CutPrefix(line, name)
+		if !ok || rest[0] != '{' && rest[0] != ' ' {
+			continue
+		}
+		at := strings.LastIndexByte(rest, ' ')
+		for _, label := range labels {
+			ok = ok && strings.Contains(rest[:at], label)
+		}
+		if v, err := strconv.ParseFloat(strings.TrimSpace(rest[at:]), 64); ok && err == nil {
+			total += v
+		}
+	}
+	return total
 }
