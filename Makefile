@@ -13,6 +13,8 @@ LOAD_SKIP ?=
 LOAD_DUE ?=
 LOAD_HEAP ?= 1g
 FUZZTIME ?= 30s
+BENCH ?= .
+COUNT ?= 1
 
 .PHONY: help build run test check bench bench-load bench-mail sim integration chaos stack stack-stop fuzz
 
@@ -43,8 +45,8 @@ bench-load: ## registers of LOAD_PEOPLE people, one or several sizes, on a broke
 	go test -tags integration,load -count=1 -timeout 6h -v -run '^TestLoad$$' ./deploy/integration/ || status=1; \
 	deploy/stack/stop --clean kafka; exit $$status
 
-bench: ## micro-benchmarks and the whole pipeline on the embedded broker
-	go test -run '^$$' -bench . -benchmem ./...
+bench: ## micro-benchmarks and the whole pipeline on the embedded broker, for benchstat (COUNT=10 BENCH=Decode > new.txt)
+	@go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -timeout 4h ./...
 
 bench-mail: ## the mail connector against Postfix's smtp-source and go-mail, on loopback and with 10 ms between (needs Postfix's smtp-sink)
 	go test -tags integration -count=1 -timeout 15m -v -run TestMailThroughput ./connectors/smtp
