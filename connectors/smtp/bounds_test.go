@@ -33,10 +33,7 @@ func TestSlowMailHoldsUpNoOtherPartition(t *testing.T) {
 	}
 	b.logs[slow] = b.logs[slow][:20]
 	b.mu.Unlock()
-	c, err := New(b.options, b.join(), b.broker)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := mustConnector(t, b.options, b.join(), b.broker)
 	done := make(chan error, 1)
 	go func() { _, err := c.Run(ctx, false); done <- err }()
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
@@ -92,10 +89,7 @@ func TestMillionQueuedMailsAreNotInMemory(t *testing.T) {
 			b.options.Relays[0].Connections = 4
 			b.options.Limits.Batch, b.options.Limits.Deferred = 100, 300
 			q := &endless{member: b.join()}
-			c, err := New(b.options, q, b.broker)
-			if err != nil {
-				t.Fatal(err)
-			}
+			c := mustConnector(t, b.options, q, b.broker)
 			done := make(chan error, 1)
 			go func() { _, err := c.Run(ctx, false); done <- err }()
 			time.Sleep(700 * time.Millisecond)

@@ -153,28 +153,31 @@ func (s seat) Unread(ctx context.Context) (int64, error) { return s.of.Unread(ct
 // The process is killed at every step that anybody could notice, before and after it: each mail arrives, twice at most
 // where it was claimed at that moment, and deliveries says of which.
 func TestCrashAtEveryStep(t *testing.T) {
-	const mails, connections = 3, 2
-	base, err := New(newBench(t, "127.0.0.1:1").options, nil, nil) // its templates are checked once, not twice a step
-	if err != nil {
-		t.Fatal(err)
-	}
-	for limit := 1; ; limit++ {
-		died := false
-		for _, before := range []bool{true, false} {
-			t.Run(fmt.Sprintf("step %d, before %v", limit, before), func(t *testing.T) {
-				died = crash(t, base, limit, before, mails, connections) || died
-			})
-		}
-		if !died {
-			if limit < 20 {
-				t.Errorf("only %d steps", limit)
+	const mails, connections, atOnce = 3, 2, 4
+	for first := 1; ; first += atOnce {
+		var died atomic.Bool
+		t.Run("", func(t *testing.T) { // ends when all of it have
+			for limit := first; limit < first+atOnce; limit++ {
+				for _, before := range []bool{true, false} {
+					t.Run(fmt.Sprintf("step %d, before %v", limit, before), func(t *testing.T) {
+						t.Parallel()
+						if crash(t, limit, before, mails, connections) {
+							died.Store(true)
+						}
+					})
+				}
+			}
+		})
+		if !died.Load() {
+			if first < 20 {
+				t.Errorf("only %d steps", first)
 			}
 			return
 		}
 	}
 }
 
-func crash(t *testing.T, base *Connector, limit int, before bool, mails, connections int) (died bool) {
+func crash(t *testing.T, limit int, before bool, mails, connections int) (died bool) {
 	t.Helper()
 	ctx, kill := context.WithCancel(t.Context())
 	defer kill()
@@ -206,14 +209,12 @@ func crash(t *testing.T, base *Connector, limit int, before bool, mails, connect
 	}
 	p := &process{broker: b.broker, member: b.join(), kill: kill, limit: limit, before: before}
 	alive.Store(p)
-	c := base.with(b.options)
-	c.queue, c.topics, c.options.LastDay = p, p, seat{p, b.joinAs("last-day")}
-	_, _ = c.Run(ctx, true)
+	b.options.LastDay = seat{p, b.joinAs("last-day")}
+	_, _ = mustConnector(t, b.options, p, p).Run(ctx, true)
 	alive.Store(nil)
 	died = p.died()
 	inQuestion := b.openClaims()
-	c.queue, c.topics, c.options.LastDay = b.join(), b.broker, b.joinAs("last-day")
-	if s, err := c.Run(t.Context(), true); err != nil || s.Left != 0 {
+	if s, err := b.runTwo(t); err != nil || s.Left != 0 {
 		t.Fatalf("the next run: %v %+v", err, s)
 	}
 	twice := 0
@@ -238,13 +239,6 @@ func crash(t *testing.T, base *Connector, limit int, before bool, mails, connect
 	}
 	checkNoPersonalData(t, b, nil)
 	return died
-}
-
-// with is a connector with other options, but with its templates.
-func (c Connector) with(o Options) *Connector {
-	c.options = o.withDefaults()
-	c.relays = []*relay{{options: c.options.Relays[0], hello: c.options.Hello, tls: c.relays[0].tls}}
-	return &c
 }
 
 // What was claimed by an instance that ended is not sent again where in-doubt mails are parked; it is reported.
@@ -302,10 +296,7 @@ func TestTwoInstancesSendEachMailOnce(t *testing.T) {
 	}
 	var wg sync.WaitGroup
 	for range 2 {
-		c, err := New(b.options, b.join(), b.broker)
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := mustConnector(t, b.options, b.join(), b.broker)
 		wg.Go(func() {
 			if _, err := c.Run(t.Context(), true); err != nil {
 				t.Error(err)
@@ -371,10 +362,7 @@ func TestClaimAfterTheOutcomeIsRepaired(t *testing.T) {
 	var b *bench
 	relay := startScripted(t, allFine)
 	b = newBench(t, relay.address())
-	c, err := New(b.options, b.join(), &lateNews{broker: b.broker})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := mustConnector(t, b.options, b.join(), &lateNews{broker: b.broker})
 	b.queue(sampleMail(1))
 	if s, err := c.Run(t.Context(), true); err != nil || s.Skipped != 1 || len(relay.received()) != 0 {
 		t.Errorf("%v %+v, %d messages", err, s, len(relay.received()))

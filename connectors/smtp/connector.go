@@ -46,9 +46,13 @@ type Connector struct {
 // New checks the options and the templates, all faults at once. It connects to nothing.
 func New(o Options, q Queue, t Topics) (*Connector, error) {
 	o = o.withDefaults()
-	faults := []error{o.validate()}
 	composer, err := o.composer()
-	faults = append(faults, err)
+	return newConnector(o, composer, err, q, t)
+}
+
+// newConnector makes a connector of options that are complete, with what writes its mails, or with what is wrong there.
+func newConnector(o Options, composer *composer, err error, q Queue, t Topics) (*Connector, error) {
+	faults := []error{o.validate(), err}
 	var relays []*relay
 	for i, x := range o.Relays {
 		cfg, err := x.tlsConfig(relayKey(i))

@@ -33,9 +33,21 @@ func mustTemplates(t testing.TB, o Options) *Templates {
 	return templates
 }
 
+// mustComposer makes a composer without a look at every letter, which takes longer than most tests.
 func mustComposer(t testing.TB, o Options) *composer {
 	t.Helper()
-	c, err := o.withDefaults().composer()
+	c, err := o.withDefaults().uncheckedComposer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// mustConnector is New without that look.
+func mustConnector(t testing.TB, o Options, q Queue, topics Topics) *Connector {
+	t.Helper()
+	o = o.withDefaults()
+	c, err := newConnector(o, mustComposer(t, o), nil, q, topics)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -91,10 +91,7 @@ func TestOutcomeThatCannotBeRecorded(t *testing.T) {
 
 func TestTopicsThatDoNotExist(t *testing.T) {
 	b := newBench(t, "127.0.0.1:1")
-	c, err := New(b.options, b.join(), noTopics{b.broker})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := mustConnector(t, b.options, b.join(), noTopics{b.broker})
 	if _, err := c.Run(t.Context(), false); !errors.Is(err, event.ErrTopic) {
 		t.Errorf("%v", err)
 	}
@@ -118,10 +115,7 @@ func TestStopWhileSending(t *testing.T) {
 	})
 	b := newBench(t, relay.address())
 	b.queue(sampleMail(1), sampleMail(2), sampleMail(3))
-	c, err := New(b.options, b.join(), b.broker)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := mustConnector(t, b.options, b.join(), b.broker)
 	if s, err := c.Run(ctx, false); err != nil || s.Accepted != 2 || s.Left != 1 {
 		t.Errorf("%v %+v", err, s)
 	}
@@ -143,10 +137,7 @@ func TestStopBeforeTheDot(t *testing.T) {
 		b := newBench(t, relay.address())
 		b.options.Limits.Claim = time.Minute
 		b.queue(sampleMail(1), sampleMail(2), sampleMail(3))
-		c, err := New(b.options, b.join(), b.broker)
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := mustConnector(t, b.options, b.join(), b.broker)
 		if s, err := c.Run(ctx, false); err != nil || s.Accepted != 2 || s.Left != 1 || len(b.openClaims()) != 0 {
 			t.Errorf("%s: %v %+v, %d claims left", verb, err, s, len(b.openClaims()))
 		}
@@ -166,10 +157,7 @@ func TestStopWhileTheRelayIsSilent(t *testing.T) {
 	b := newBench(t, relay.address())
 	b.options.Relays[0].DataTimeout, b.options.Limits.Drain = time.Minute, 50*time.Millisecond
 	b.queue(sampleMail(1))
-	c, err := New(b.options, b.join(), b.broker)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := mustConnector(t, b.options, b.join(), b.broker)
 	s, err := c.Run(ctx, false)
 	if got := statuses(b, t, sampleMail(1).ID); err != nil || s.InDoubt != 1 || s.Left != 1 || len(got) != 1 || got[0] != event.DeliveryInDoubt {
 		t.Errorf("%v %+v %v", err, s, got)
@@ -191,10 +179,7 @@ func TestServiceGoesOn(t *testing.T) {
 	})
 	b = newBench(t, relay.address())
 	b.queue(sampleMail(1))
-	c, err := New(b.options, b.join(), b.broker)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := mustConnector(t, b.options, b.join(), b.broker)
 	if s, err := c.Run(ctx, false); err != nil || s.Accepted != 3 || s.Left != 0 || relay.connections() != 1 {
 		t.Errorf("%v %+v over %d connections", err, s, relay.connections())
 	}
@@ -216,10 +201,7 @@ func TestQueueRewindsWhileAMailWaits(t *testing.T) {
 	b = newBench(t, relay.address())
 	b.queue(sampleMail(1), sampleMail(2))
 	m = b.join()
-	c, err := New(b.options, m, b.broker)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := mustConnector(t, b.options, m, b.broker)
 	if s, err := c.Run(t.Context(), true); err != nil || s.Accepted != 2 || s.Left != 0 || len(relay.received()) != 2 {
 		t.Errorf("%v %+v, %d messages", err, s, len(relay.received()))
 	}
@@ -233,10 +215,7 @@ func TestBrokersFailForAWhile(t *testing.T) {
 	for n := range 20 {
 		b.queue(sampleMail(n))
 	}
-	c, err := New(b.options, &shakyQueue{member: b.join()}, &shakyTopics{broker: b.broker})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := mustConnector(t, b.options, &shakyQueue{member: b.join()}, &shakyTopics{broker: b.broker})
 	if s, err := c.Run(t.Context(), true); err != nil || s.Accepted != 19 || s.Suppressed != 1 || s.Left != 0 || len(relay.received()) != 19 {
 		t.Errorf("%v %+v, %d messages", err, s, len(relay.received()))
 	}
@@ -253,10 +232,7 @@ func TestQueueHasLostMails(t *testing.T) {
 	var told []event.Gap
 	b.options.Lost = func(l *event.Lost) { told = append(told, l.Gaps...) }
 	gap := event.Gap{TopicPartition: event.TopicPartition{Topic: "lejarat.mail-sink", Partition: 3}, From: 17, To: 20}
-	c, err := New(b.options, &cutQueue{member: b.join(), err: fmt.Errorf("reading: %w", &event.Lost{Gaps: []event.Gap{gap}})}, b.broker)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := mustConnector(t, b.options, &cutQueue{member: b.join(), err: fmt.Errorf("reading: %w", &event.Lost{Gaps: []event.Gap{gap}})}, b.broker)
 	if s, err := c.Run(t.Context(), true); err != nil || s.Accepted != 1 || s.Lost != 3 {
 		t.Errorf("%v %+v", err, s)
 	}

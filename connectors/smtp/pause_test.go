@@ -20,10 +20,7 @@ func (b *bench) resume() { b.put("suppressions", event.PauseKey, nil) }
 // serve runs the connector as a service, until stop is called.
 func (b *bench) serve(t *testing.T) (c *Connector, stop func() Summary) {
 	t.Helper()
-	c, err := New(b.options, b.join(), b.broker)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c = mustConnector(t, b.options, b.join(), b.broker)
 	ctx, cancel := context.WithCancel(t.Context())
 	type end struct {
 		sum Summary

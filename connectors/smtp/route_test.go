@@ -147,22 +147,23 @@ func TestRefusalsOfSingleMailsCount(t *testing.T) {
 // Mails that are refused in a row and for good, with a code that may be the relay's, hold up no others; while nothing else is
 // to be sent they wait, and when there is they do not go round for ever.
 func TestRefusedMailsInARow(t *testing.T) {
-	relay := startScripted(t, refusing(0, 1, 2, 3, 4, 5, 6))
+	relay := startScripted(t, refusing(0, 1, 2, 3))
 	b := newBench(t, relay.address())
 	b.options.Limits.Refusal = 20 * time.Millisecond
-	b.options.Retry.Min, b.options.Retry.Max = 20*time.Millisecond, 200*time.Millisecond
-	b.each(25)
+	b.options.Retry.Min, b.options.Retry.Max = 2*time.Millisecond, 500*time.Millisecond
+	b.options.Limits.RefusalsInARow = 3
+	b.each(22)
 	if s, err := b.run(t); err == nil || s.Accepted != 18 || s.Rejected != 0 || !strings.Contains(err.Error(), "RCPT: answered 550 5.7.1") {
 		t.Errorf("%v %+v", err, s)
 	}
 	_, stop := b.serve(t)
-	n := 25
+	n := 22
 	eventually(t, "they are rejected", func() bool {
 		b.queue(sampleMail(n))
 		n++
-		return b.settledAs(t, event.DeliveryRejected) == 7
+		return b.settledAs(t, event.DeliveryRejected) == 4
 	})
-	eventually(t, "the others are out", func() bool { return b.settledAs(t, event.DeliveryAccepted) == n-7 })
+	eventually(t, "the others are out", func() bool { return b.settledAs(t, event.DeliveryAccepted) == n-4 })
 	stop()
 }
 

@@ -113,10 +113,7 @@ func benchConnector(away time.Duration) func(*testing.T, string, int) func() {
 			m.To.Name = fmt.Sprintf("Kanári %d Etelka", i)
 			bed.queue(m)
 		}
-		c, err := New(bed.options, bed.join(), slowTopics{bed.broker, away})
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := mustConnector(t, bed.options, bed.join(), slowTopics{bed.broker, away})
 		return func() {
 			if s, err := c.Run(t.Context(), true); err != nil || s.Accepted != int64(n) {
 				t.Fatalf("%+v %v", s, err)
