@@ -45,18 +45,24 @@ func (d Date) At(hour, minute int, zone *time.Location) time.Time {
 
 // String returns the date as 2026-08-31, or "never" for NoExpiry.
 func (d Date) String() string {
+	var room [16]byte
+	return string(d.Append(room[:0]))
+}
+
+// Append appends what String returns.
+func (d Date) Append(b []byte) []byte {
 	if d == NoExpiry {
-		return "never"
+		return append(b, "never"...)
 	}
 	y, m, day := d.Civil()
 	if y < 0 || y > 9999 {
-		return fmt.Sprintf("%04d-%02d-%02d", y, m, day)
+		return fmt.Appendf(b, "%04d-%02d-%02d", y, m, day)
 	}
 	two := func(n int) (byte, byte) { return byte('0' + n/10), byte('0' + n%10) }
-	b := [10]byte{4: '-', 7: '-'}
-	b[0], b[1] = two(y / 100)
-	b[2], b[3] = two(y % 100)
-	b[5], b[6] = two(int(m))
-	b[8], b[9] = two(day)
-	return string(b[:])
+	t := [10]byte{4: '-', 7: '-'}
+	t[0], t[1] = two(y / 100)
+	t[2], t[3] = two(y % 100)
+	t[5], t[6] = two(int(m))
+	t[8], t[9] = two(day)
+	return append(b, t[:]...)
 }

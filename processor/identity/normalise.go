@@ -159,7 +159,11 @@ func appendLower(b []byte, r rune, damaged bool) []byte {
 	case 'ς':
 		r = 'σ'
 	default:
-		r = unicode.ToLower(r)
+		if int(r) < len(lowerLatin) {
+			r = rune(lowerLatin[r])
+		} else {
+			r = unicode.ToLower(r)
+		}
 	}
 	if damaged {
 		switch r {
@@ -171,6 +175,14 @@ func appendLower(b []byte, r rune, damaged bool) []byte {
 	}
 	return utf8.AppendRune(b, r)
 }
+
+// lowerLatin is unicode.ToLower of the letters in which nearly all names are written: Unicode's own tables are searched.
+var lowerLatin = func() (lower [0x180]uint16) {
+	for r := range lower {
+		lower[r] = uint16(unicode.ToLower(rune(r)))
+	}
+	return lower
+}()
 
 // isDash reports whether r is a dash glyph: hyphens, non-breaking hyphen, figure, en and em dash, their small and wide
 // forms (all of Unicode's dash punctuation), and the minus sign.

@@ -161,7 +161,7 @@ func (m *mapper) holder() (h identity.Holder, readable bool) {
 	for field := range ends {
 		switch f := identity.Field(field); f {
 		case identity.BirthDate:
-			all = append(all, m.birthDate()...)
+			all = m.appendBirthDate(all)
 		default:
 			all = identity.AppendNormalised(all, f, m.appendJoined(joined[:0], f), m.c.Source.Options)
 		}
@@ -178,20 +178,20 @@ func (m *mapper) holder() (h identity.Holder, readable bool) {
 	return h, readable
 }
 
-func (m *mapper) birthDate() string {
+func (m *mapper) appendBirthDate(b []byte) []byte {
 	columns := m.c.Source.Holder[identity.BirthDate]
 	if len(columns) == 0 {
-		return ""
+		return b
 	}
 	v, ok := m.value(columns[0])
 	switch {
 	case !ok:
-		return ""
+		return b
 	case v.Date == event.NoExpiry:
 		m.fault(columns[0], "a date of birth cannot be infinite")
-		return ""
+		return b
 	}
-	return v.Date.String()
+	return v.Date.Append(b)
 }
 
 // suppressions tells the mail connector what must not be handed over any more, and lifts what no longer holds.

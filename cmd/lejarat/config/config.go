@@ -107,7 +107,8 @@ type Fuse struct {
 
 // Limits are the named maxima and rhythms of the engine.
 type Limits struct {
-	// BatchRecords is the most source records of one intake transaction. Default 5000.
+	// BatchRecords is the most source records of one intake transaction. Default 10000: a fetch of 1 MB holds
+	// 5,400 records of 1 KB, and what is left over would be a transaction of its own.
 	BatchRecords int `yaml:"batch_records"`
 	// ChunkNotices is the most notices of one transaction of a run. Default 5000.
 	ChunkNotices int `yaml:"chunk_notices"`
@@ -141,7 +142,7 @@ func Default() *Config {
 		Announcements: Announcements{Enabled: true},
 		Mail:          defaultMail(),
 		Limits: Limits{
-			BatchRecords: 5000, ChunkNotices: 5000, ChunkEntries: 20000, TransactionPause: 30 * time.Millisecond,
+			BatchRecords: 10000, ChunkNotices: 5000, ChunkEntries: 20000, TransactionPause: 30 * time.Millisecond,
 			WatermarkEveryLoading: time.Second, WatermarkEvery: 30 * time.Second, WatermarkNearRun: time.Second,
 			PollWait: 250 * time.Millisecond, MaxRecordBytes: MiB,
 		},
