@@ -161,6 +161,7 @@ func (t *watchTask) fired(c *chunk, v *RunRecord, offset int64, next []byte) err
 	if err := t.ledger.add(c.notices, t.run.date, c.at, c.records); err != nil {
 		return err
 	}
+	c.batch.Sort()
 	if err := c.batch.Commit(); err != nil {
 		return err
 	}

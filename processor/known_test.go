@@ -8,6 +8,7 @@ import (
 
 	"lejarat/processor/event"
 	"lejarat/processor/journal"
+	"lejarat/processor/watch"
 	"lejarat/state"
 )
 
@@ -136,5 +137,37 @@ func TestRestartedLedgerKnows(t *testing.T) {
 	}
 	if n != 3 {
 		t.Errorf("%d notices", n)
+	}
+}
+
+// TestWhenAnEmissionWasDecided: it stands with the emission, of a skip by itself, and stores of before have both by itself.
+func TestWhenAnEmissionWasDecided(t *testing.T) {
+	h := newHarness(t)
+	h.begin(t)
+	day := mustDate(t, "2026-02-28")
+	at := day.At(6, 0, h.zone)
+	to := &journal.Registration{}
+	notices := []watch.Notice{{ID: refOf(1), Mark: refOf(2), To: to}, {ID: refOf(3), To: to, Reason: event.ReasonHeld}}
+	if err := h.ledger.add(notices, day, at, nil); err != nil {
+		t.Fatal(err)
+	}
+	b := h.ledger.store.Batch()
+	b.Set(ledgerKey(ledgerEmitted, refOf(4)), make([]byte, 16))
+	b.Set(ledgerKey(ledgerWhen, refOf(4)), when(day, at))
+	h.ledger.known.add(refOf(4))
+	if err := b.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	for n, want := range map[int]bool{1: true, 3: false, 4: true} {
+		r, err := h.ledger.record(refOf(n))
+		if err != nil || r.RunDate != "2026-02-28" || r.At != "2026-02-28T06:00:00.000+01:00" {
+			t.Errorf("%d: %+v %v", n, r, err)
+		}
+		if d := h.ledger.Decided(refOf(n)); d.Emitted != want || !want && d.Reason != event.ReasonHeld {
+			t.Errorf("%d: %+v", n, d)
+		}
+	}
+	if r, err := h.ledger.record(refOf(5)); err != nil || r.RunDate != "" {
+		t.Errorf("of what was never decided: %+v %v", r, err)
 	}
 }

@@ -38,10 +38,10 @@ type Ledger struct {
 
 // Key prefixes of the ledger store.
 const (
-	ledgerEmitted  = 'e' // e id[16] → address[16]
+	ledgerEmitted  = 'e' // e id[16] → address[16] ms[8] run date[4]: when it was decided
 	ledgerSkipped  = 's' // s id[16] → address[16] reason
 	ledgerMark     = 'a' // a mark[16] → nothing
-	ledgerWhen     = 'w' // w id[16] → when the newest of these was decided: ms[8] run date[4]
+	ledgerWhen     = 'w' // w id[16] → when the newest skip was decided: ms[8] run date[4]
 	ledgerPosition = 'p' // p partition[4] → offset[8]
 	ledgerMail     = 'm' // m id[16] → what became of the mail, see outcomes.go
 	ledgerMailRead = 'q' // q partition[4] → offset[8] of deliveries
@@ -155,8 +155,11 @@ func (l *Ledger) apply(records []event.Record) error {
 	}
 	if !moved && b.Len() == 0 {
 		b.Discard()
-	} else if err := b.Commit(); err != nil {
-		return err
+	} else {
+		b.Sort()
+		if err := b.Commit(); err != nil {
+			return err
+		}
 	}
 	return l.store.Maintain(l.cfg.Clock.Real(), l.cfg.Limits.FlushEvery)
 }
@@ -264,8 +267,7 @@ func ledgerKey(kind byte, r journal.Ref) []byte { return append([]byte{kind}, r[
 // setEmitted records an emission.
 func (l *Ledger) setEmitted(b *state.Batch, id, mark, address journal.Ref, when []byte) {
 	l.known.add(id, mark)
-	b.Set(ledgerKey(ledgerWhen, id), when)
-	b.Set(ledgerKey(ledgerEmitted, id), address[:])
+	b.Set(ledgerKey(ledgerEmitted, id), append(address[:], when...))
 	b.Set(ledgerKey(ledgerMark, mark), nil)
 }
 
@@ -296,6 +298,7 @@ func (l *Ledger) add(notices []watch.Notice, run event.Date, at time.Time, recor
 			return err
 		}
 	}
+	b.Sort()
 	if err := b.Commit(); err != nil {
 		return err
 	}
@@ -346,7 +349,7 @@ func (l *Ledger) Decided(id journal.Ref) watch.Decision {
 		panic(unreadable{err})
 	}
 	if found {
-		return watch.Decision{Emitted: true, Address: journal.Ref(v)}
+		return watch.Decision{Emitted: true, Address: journal.Ref(v[:len(journal.Ref{})])}
 	}
 	v, found, err = l.store.Get(ledgerKey(ledgerSkipped, id))
 	if err != nil {
@@ -355,7 +358,7 @@ func (l *Ledger) Decided(id journal.Ref) watch.Decision {
 	if !found {
 		return watch.Decision{}
 	}
-	return watch.Decision{Address: journal.Ref(v[:16]), Reason: string(v[len(journal.Ref{}):])}
+	return watch.Decision{Address: journal.Ref(v[:len(journal.Ref{})]), Reason: string(v[len(journal.Ref{}):])}
 }
 
 // EmittedTo implements watch.Ledger; it panics when it cannot know.

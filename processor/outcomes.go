@@ -149,17 +149,28 @@ func decodeDelivery(b []byte) (*story.Delivery, error) {
 // record is what an instance knows of a decision.
 func (l *Ledger) record(id journal.Ref) (record, error) {
 	var r record
-	v, found, err := l.store.Get(ledgerKey(ledgerWhen, id))
+	v, err := l.when(id)
 	if err != nil {
 		return r, err
 	}
-	if found && len(v) == 12 {
+	if len(v) == 12 {
 		r.RunDate = event.Date(int32(binary.BigEndian.Uint32(v[8:]))).String()
 		r.At = time.UnixMilli(int64(binary.BigEndian.Uint64(v))).In(l.cfg.Watch.Zone).Format(event.TimeFormat)
 	}
-	if v, found, err = l.store.Get(ledgerKey(ledgerMail, id)); err != nil || !found {
+	v, found, err := l.store.Get(ledgerKey(ledgerMail, id))
+	if err != nil || !found {
 		return r, err
 	}
 	r.Delivery, err = decodeDelivery(v)
 	return r, err
+}
+
+// when is the time of the newest decision on a notice, empty where there is none.
+func (l *Ledger) when(id journal.Ref) ([]byte, error) {
+	v, _, err := l.store.Get(ledgerKey(ledgerEmitted, id))
+	if n := len(journal.Ref{}); err != nil || len(v) > n {
+		return v[min(n, len(v)):], err
+	}
+	v, _, err = l.store.Get(ledgerKey(ledgerWhen, id)) // of a skip; older stores had it of an emission too
+	return v, err
 }

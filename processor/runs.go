@@ -114,12 +114,15 @@ type Runs struct {
 	markers       map[event.TopicPartition]clockMarker
 	last          map[int32]event.Date // partition → newest complete date of this generation
 	fired         map[int]bool         // generations that wrote a run
+	first         event.Date           // the earliest date of which there is a record, NoExpiry for none
+	most          int32                // the highest partition number of one
+	began         event.Date           // the date of the service's first run as far as it was looked for, 0: it is to be
 }
 
 func openRuns(ctx context.Context, cfg *Config) (*Runs, error) {
 	r := &Runs{cfg: cfg, progress: newProgress(cfg.Clock.Real()), positions: map[event.TopicPartition]int64{},
 		records: map[runKey]runEntry{}, commands: map[event.Date]string{}, rules: map[int]RunRules{},
-		generations: map[int]LiveRecord{}, markers: map[event.TopicPartition]clockMarker{}, last: map[int32]event.Date{}, fired: map[int]bool{}}
+		generations: map[int]LiveRecord{}, markers: map[event.TopicPartition]clockMarker{}, last: map[int32]event.Date{}, fired: map[int]bool{}, first: event.NoExpiry}
 	spans, err := cfg.Log.Spans(ctx, cfg.runs())
 	if err != nil {
 		return nil, err
@@ -197,6 +200,10 @@ func (r *Runs) read(rec *event.Record) error {
 func (r *Runs) keep(date event.Date, v RunRecord, offset int64) {
 	k := runKey{date, v.Generation, v.Partition}
 	r.fired[v.Generation] = true
+	r.first, r.most = min(r.first, date), max(r.most, v.Partition)
+	if date <= r.began {
+		r.began = 0
+	}
 	if before, ok := r.records[k]; !ok || offset > before.offset {
 		r.records[k] = runEntry{v, offset}
 	}
@@ -290,12 +297,15 @@ func (r *Runs) missedStale(partition int32) func(event.Date) bool {
 func (r *Runs) firstRun(date event.Date) event.Date {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for k, v := range r.records {
-		if v.State == RunRunning || v.State == RunComplete {
-			date = min(date, k.date)
+	if r.began == 0 {
+		r.began = event.NoExpiry
+		for k, v := range r.records {
+			if v.State == RunRunning || v.State == RunComplete {
+				r.began = min(r.began, k.date)
+			}
 		}
 	}
-	return date
+	return min(date, r.began)
 }
 
 // command is the operator's word on a date, "" for none.
@@ -332,34 +342,34 @@ func (r *Runs) fuse(date event.Date) (expiry, announcement int) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	byDate := map[event.Date]*RunDue{}
-	for k, v := range r.records {
-		if v.State != RunComplete || v.Due == nil || v.DayKind != dayKind(date) || k.date >= date {
+	var runs []RunDue
+	for d := date - 1; d >= r.first && len(runs) < fuseRuns; d-- {
+		if dayKind(d) != dayKind(date) {
 			continue
 		}
-		sum := byDate[k.date]
-		if sum == nil {
-			sum = &RunDue{}
-			byDate[k.date] = sum
+		if due, ran := r.dueOf(d); ran {
+			runs = append(runs, due)
 		}
-		sum.Expiry += v.Due.Expiry
-		sum.Announcement += v.Due.Announcement
 	}
-	return fuseOf(byDate, func(d *RunDue) int { return d.Expiry }), fuseOf(byDate, func(d *RunDue) int { return d.Announcement })
+	return fuseOf(runs, func(d *RunDue) int { return d.Expiry }), fuseOf(runs, func(d *RunDue) int { return d.Announcement })
 }
 
-func fuseOf(byDate map[event.Date]*RunDue, of func(*RunDue) int) int {
-	dates := make([]event.Date, 0, len(byDate))
-	for d := range byDate {
-		dates = append(dates, d)
+// dueOf adds up what the partitions that completed a date had counted, of whatever generation.
+func (r *Runs) dueOf(date event.Date) (due RunDue, ran bool) {
+	for generation := range r.fired {
+		for p := int32(0); p <= r.most; p++ {
+			if v, ok := r.records[runKey{date, generation, p}]; ok && v.State == RunComplete && v.Due != nil {
+				due.Expiry, due.Announcement, ran = due.Expiry+v.Due.Expiry, due.Announcement+v.Due.Announcement, true
+			}
+		}
 	}
-	slices.Sort(dates)
-	if len(dates) > fuseRuns {
-		dates = dates[len(dates)-fuseRuns:]
-	}
-	numbers := make([]int, len(dates))
-	for i, d := range dates {
-		numbers[i] = of(byDate[d])
+	return due, ran
+}
+
+func fuseOf(runs []RunDue, of func(*RunDue) int) int {
+	numbers := make([]int, len(runs))
+	for i := range runs {
+		numbers[i] = of(&runs[i])
 	}
 	slices.Sort(numbers)
 	if len(numbers) == 0 {

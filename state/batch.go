@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -52,6 +53,42 @@ func (b *Batch) Delete(key []byte) {
 	if err := b.b.Delete(key, nil); err != nil {
 		panic("writing to a batch in memory: " + err.Error())
 	}
+}
+
+// Sort puts the writes in the order of their keys; of several on one key the last still counts. Many random keys go into
+// memory three times as fast that way: each is looked for from where the one before stands. Where few are written, or the
+// keys ascend, it gains nothing.
+func (b *Batch) Sort() {
+	if b.b == nil {
+		return
+	}
+	type entry struct {
+		delete     bool
+		key, value []byte
+	}
+	entries := make([]entry, 0, b.b.Count())
+	r := b.b.Reader()
+	for {
+		kind, key, value, ok, err := r.Next()
+		if err != nil {
+			panic("reading a batch in memory: " + err.Error())
+		}
+		if !ok {
+			break
+		}
+		entries = append(entries, entry{kind == pebble.InternalKeyKindDelete, key, value})
+	}
+	slices.SortStableFunc(entries, func(a, b entry) int { return bytes.Compare(a.key, b.key) })
+	sorted := &Batch{s: b.s, b: b.s.db.NewBatchWithSize(b.b.Len())}
+	for i := range entries {
+		if e := &entries[i]; e.delete {
+			sorted.Delete(e.key)
+		} else {
+			sorted.Set(e.key, e.value)
+		}
+	}
+	b.b.Close()
+	b.b = sorted.b
 }
 
 // Len is the number of writes collected.

@@ -95,6 +95,9 @@ func batch(t *rapid.T, key *rapid.Generator[string], stores ...*Store) {
 		clear(k) // both may be reused
 		clear(v)
 	}
+	if rapid.Bool().Draw(t, "sort") {
+		batches[0].Sort() // changes nothing that the model would show
+	}
 	discard := rapid.IntRange(0, 5).Draw(t, "discard") == 0
 	if a, b := batches[0].Len(), batches[1].Len(); a != b {
 		t.Fatalf("%d writes, %d writes", a, b)

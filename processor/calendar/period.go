@@ -77,11 +77,17 @@ func parsePeriod(s string) (Period, error) {
 	return p, nil
 }
 
+// monthLabels are the labels that a run makes of every document it looks at.
+var monthLabels = [...]string{1: "P1M", 2: "P2M", 3: "P3M", 4: "P4M", 5: "P5M", 6: "P6M"}
+
 // String returns the one ISO 8601 form of the period that this program writes: whole years before months, no weeks, P0D for
 // none. Equal periods have equal texts, and ParsePeriod reads the text back. It is a threshold's label.
 func (p Period) String() string {
-	if p == (Period{}) {
+	switch {
+	case p == (Period{}):
 		return "P0D"
+	case p.Days == 0 && 0 < p.Months && p.Months < len(monthLabels):
+		return monthLabels[p.Months]
 	}
 	b := make([]byte, 1, 16)
 	b[0] = 'P'

@@ -168,14 +168,34 @@ var (
 // CloudEvent returns the CloudEvents 1.0 headers of the Kafka binding in binary mode.
 // at is in TimeFormat; kind is the event's type, for example "notification".
 func CloudEvent(id, kind, at string) []Header {
+	return cloudEvent([]byte(id), append([]byte("hu.lejarat."), kind...), []byte(at))
+}
+
+func cloudEvent(id, kind, at []byte) []Header {
 	return []Header{
 		{Key: "ce_specversion", Value: specVersion},
-		{Key: "ce_id", Value: []byte(id)},
+		{Key: "ce_id", Value: id},
 		{Key: "ce_source", Value: eventSource},
-		{Key: "ce_type", Value: append([]byte("hu.lejarat."), kind...)},
-		{Key: "ce_time", Value: []byte(at)},
+		{Key: "ce_type", Value: kind},
+		{Key: "ce_time", Value: at},
 		{Key: "content-type", Value: contentType},
 	}
+}
+
+// Messages makes records of one kind, of one topic and moment: what they have in common they share.
+type Messages struct {
+	topic    string
+	kind, at []byte
+}
+
+// MessagesOf returns what makes the records of a topic; at and kind as in CloudEvent.
+func MessagesOf(topic, kind, at string) Messages {
+	return Messages{topic: topic, kind: append([]byte("hu.lejarat."), kind...), at: []byte(at)}
+}
+
+// Message is a record: v as JSON under key, with the headers of the event id. Nobody writes to either afterwards.
+func (m *Messages) Message(key, id []byte, v any) Record {
+	return Record{Topic: m.topic, Partition: AnyPartition, Key: key, Value: encode(v), Headers: cloudEvent(id, m.kind, m.at)}
 }
 
 // appender makes its JSON itself.

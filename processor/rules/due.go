@@ -34,7 +34,7 @@ func (s *Set) Due(docType string, expiry event.Date) []Due {
 	}
 	dues := make([]Due, len(windows))
 	for i, w := range windows {
-		dues[i] = Due{Label: w.threshold.Period.String(), Date: w.Date, Closes: w.Closes}
+		dues[i] = w.Due()
 	}
 	return dues
 }
@@ -43,6 +43,11 @@ func (s *Set) Due(docType string, expiry event.Date) []Due {
 type Window struct {
 	Date, Closes event.Date
 	threshold    *Threshold
+}
+
+// Due is the window with its label.
+func (w *Window) Due() Due {
+	return Due{Label: w.threshold.Period.String(), Date: w.Date, Closes: w.Closes}
 }
 
 // ordinary is how many thresholds a type has at most that costs no allocation.

@@ -64,14 +64,15 @@ func (d *decider) tells(mark journal.Ref) bool {
 }
 
 func (d *decider) document(doc *document) {
-	for _, due := range d.c.Rules.Due(doc.Type, doc.expires) {
-		if due.Date > d.day.Date {
+	var room [8]rules.Window // on the stack for every ordinary type
+	for _, w := range d.c.Rules.Windows(room[:0], doc.Type, doc.expires) {
+		if w.Date > d.day.Date {
 			if doc.Valid && !doc.superseded {
-				d.j.later(due.Date)
+				d.j.later(w.Date)
 			}
 			return
 		}
-		d.threshold(doc, due)
+		d.threshold(doc, w.Due())
 	}
 }
 

@@ -12,14 +12,15 @@ import (
 // behind it.
 func (c *Core) Records(notices []Notice, run event.Date, at time.Time) []event.Record {
 	w := recorder{c: c, run: run, date: run.String(), at: at.In(c.Zone).Format(event.TimeFormat)}
+	notifications, mails := event.MessagesOf(c.Notifications, "notification", w.at), event.MessagesOf(c.MailSink, "mail", w.at)
 	out := make([]event.Record, 0, 2*len(notices)+1)
 	for i := range notices {
 		n := &notices[i]
-		id := hexRef(n.ID)
-		out = append(out, event.Message(c.Notifications, id, eventID(id, n.Reason), "notification", w.at, w.notice(n, id)))
+		v := w.notice(n)
+		id := []byte(v.ID)
+		out = append(out, notifications.Message(id, eventID(id, n.Reason), v))
 		if n.Reason == "" {
-			m := w.mail(n, id)
-			out = append(out, event.Message(c.MailSink, m.RegistrationRef, id, "mail", w.at, m))
+			out = append(out, mails.Message([]byte(v.RegistrationRef), id, w.mail(n, v)))
 		}
 	}
 	return out
@@ -35,9 +36,9 @@ type recorder struct {
 	notAfter string
 }
 
-func (w *recorder) notice(n *Notice, id string) *event.Notice {
+func (w *recorder) notice(n *Notice) *event.Notice {
 	c := w.c
-	v := &event.Notice{ID: id, Kind: n.Kind, Decision: event.Emitted, RunDate: w.date,
+	v := &event.Notice{ID: hexRef(n.ID), Kind: n.Kind, Decision: event.Emitted, RunDate: w.date,
 		RegistrationRef: hexRef(n.To.Ref), AddressRef: hexRef(n.To.Address), PersonRef: hexRef(n.To.Person),
 		IdentityKeyID: c.IdentityKeyID, ReferenceKeyID: c.ReferenceKeyID, Virtual: c.Virtual, At: w.at}
 	if n.Reason != "" {
@@ -50,15 +51,16 @@ func (w *recorder) notice(n *Notice, id string) *event.Notice {
 	return v
 }
 
-func (w *recorder) mail(n *Notice, id string) *event.Mail {
-	m := &event.Mail{ID: id, Kind: n.Kind, RegistrationRef: hexRef(n.To.Ref), Language: n.To.Language,
+// mail is the mail of a notice of which the notification says v.
+func (w *recorder) mail(n *Notice, v *event.Notice) *event.Mail {
+	m := &event.Mail{ID: v.ID, Kind: n.Kind, RegistrationRef: v.RegistrationRef, Language: n.To.Language,
 		To: event.MailTo{Email: n.To.Email, Name: n.To.Name}, RunDate: w.date, EmittedAt: w.at,
-		AddressHash: hexRef(n.To.Address)}
+		AddressHash: v.AddressRef}
 	closes := w.run + announcementDays
 	if d := n.Document; d != nil {
 		left := int(n.Expires - w.run)
-		m.Document = &event.MailDocument{Type: d.Type, NumberMasked: d.Masked, Expires: n.Expires.String()}
-		m.Threshold, m.Due, m.DaysLeft = &n.Due.Label, text(n.Due.Date.String()), &left
+		m.Document = &event.MailDocument{Type: d.Type, NumberMasked: d.Masked, Expires: *v.Expires}
+		m.Threshold, m.Due, m.DaysLeft = v.Threshold, v.Due, &left
 		closes = n.Due.Closes
 	}
 	if w.notAfter == "" || w.closes != closes {
@@ -69,11 +71,11 @@ func (w *recorder) mail(n *Notice, id string) *event.Mail {
 }
 
 // eventID tells a skip from the emission, or another skip, of the same notice that may follow.
-func eventID(id, reason string) string {
+func eventID(id []byte, reason string) []byte {
 	if reason == "" {
 		return id
 	}
-	return id + "/" + reason
+	return append(append(append(make([]byte, 0, len(id)+1+len(reason)), id...), '/'), reason...)
 }
 
 func hexRef(r journal.Ref) string {
