@@ -221,13 +221,13 @@ func (l *load) dropTopics(filter func(name string) bool) {
 // use makes topics and state of another name the service's, over the same sources.
 func (l *load) use(prefix string) {
 	l.prefix = prefix
-	l.configure(l.service, "load")
+	l.configure(l.service, "load", "")
 	l.run("topics", "create")
 }
 
 // configure writes the configuration of an instance.
-func (l *load) configure(v *service, instance string) {
-	text := fmt.Sprintf(loadConfiguration, l.kafka, l.prefix, instance, v.state(), filepath.Join(l.dir, "identity.key"), filepath.Join(l.dir, "reference.key"))
+func (l *load) configure(v *service, instance, more string) {
+	text := more + fmt.Sprintf(loadConfiguration, l.kafka, l.prefix, instance, v.state(), filepath.Join(l.dir, "identity.key"), filepath.Join(l.dir, "reference.key"))
 	if err := os.WriteFile(v.config, []byte(text), 0o600); err != nil {
 		l.t.Fatal(err)
 	}
