@@ -122,13 +122,19 @@ func (t *watchTask) fire(ctx context.Context) error {
 func (t *watchTask) decide(c *chunk) (next []byte, err error) {
 	k := t.run.kept
 	if k == nil || k.at == len(k.entries) {
-		return t.entries(t.cfg.Limits.ChunkEntries, c.judge)
+		if next, err = t.entries(t.cfg.Limits.ChunkEntries, c.judge); c.rest != nil {
+			next = c.rest
+		}
+		return next, err
 	}
 	people, err := t.store.Cursor([]byte{watchPeople}, []byte{watchPeople + 1})
 	if err != nil {
 		return nil, err
 	}
 	err = asking(func() error { return c.takeOver(k, people) })
+	if c.rest != nil {
+		k.at--
+	}
 	if next = k.next; k.at < len(k.entries) {
 		next = k.entries[k.at].key[:]
 	}
@@ -193,6 +199,7 @@ type chunk struct {
 	marks   map[journal.Ref]bool
 	at      time.Time      // when it was decided, by the clock in use
 	records []event.Record // what the notices write
+	rest    []byte         // the timeline entry of which only a part was decided
 }
 
 // judge decides for one identity; false ends the chunk.
@@ -201,8 +208,16 @@ func (c *chunk) judge(key []byte, rows []watch.Row) bool {
 	return c.take(key, &j)
 }
 
-// take adds a judgement to the chunk; false ends it.
+// take adds a judgement to the chunk; false ends it. Of many more notices than a transaction should hold it takes a part, and
+// leaves the entry: judged anew in the next chunk, the identity is owed what the ledger does not have then.
 func (c *chunk) take(key []byte, j *watch.Judgement) bool {
+	const judged = 4 // chunks in one transaction: each judges all of the identity again
+	most := judged * c.task.cfg.Limits.ChunkNotices
+	whole := len(j.Notices) <= most
+	if !whole {
+		part := j.Part(most)
+		j, c.rest = &part, append([]byte(nil), key...)
+	}
 	for i := range j.Notices {
 		n := &j.Notices[i]
 		c.ids[n.ID] = watch.Decision{Emitted: n.Reason == "", Reason: n.Reason, Address: n.To.Address}
@@ -214,11 +229,13 @@ func (c *chunk) take(key []byte, j *watch.Judgement) bool {
 	for i := range j.Counts {
 		c.counts[j.Counts[i]]++
 	}
-	c.batch.Delete(key)
-	if j.Next != 0 {
-		c.batch.Set(append(timelineDay(j.Next), key[5:]...), nil)
+	if whole {
+		c.batch.Delete(key)
+		if j.Next != 0 {
+			c.batch.Set(append(timelineDay(j.Next), key[5:]...), nil)
+		}
 	}
-	return len(c.notices) < c.task.cfg.Limits.ChunkNotices
+	return whole && len(c.notices) < c.task.cfg.Limits.ChunkNotices
 }
 
 // Decided implements watch.Ledger.

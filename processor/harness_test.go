@@ -294,3 +294,16 @@ func (h *harness) stepAll(t testing.TB, ctx context.Context) {
 		t.Fatal(err)
 	}
 }
+
+// fireDay lets six o'clock of a day come and steps until the day is complete.
+func (h *harness) fireDay(t *testing.T, day event.Date) {
+	t.Helper()
+	h.clock.set(day.At(6, 0, h.zone))
+	for range 500 {
+		if h.runs.Complete(day, 0) && h.runs.Complete(day, 1) {
+			return
+		}
+		h.stepAll(t, context.Background())
+	}
+	t.Fatalf("the run of %s is not complete", day)
+}

@@ -7,7 +7,7 @@ import "testing"
 // TestDecodingAllocates bounds what a source record allocates from its bytes to its journal records: what it allocates, and a
 // quarter. What comes after is bounded by TestCounts in package processor.
 func TestDecodingAllocates(t *testing.T) {
-	const most = 21
+	const most = 9
 	d := newDecoding(t)
 	i := 0
 	each := testing.AllocsPerRun(len(d.records), func() { d.take(t, i); i++ })

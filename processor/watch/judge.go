@@ -41,10 +41,19 @@ type decider struct {
 	p      *person
 	ex     *Explanation  // nil: nobody asks why
 	ahead  []journal.Ref // marks of what ex says will be emitted later
+
+	sent    map[journal.Ref]bool // see index
+	indexed int                  // notices in it
 }
+
+// many is from how many notices of one judgement on a set is quicker than looking at each.
+const many = 32
 
 // decided says whether this judgement has decided on a notice.
 func (d *decider) decided(id journal.Ref) bool {
+	if len(d.j.Notices) >= many {
+		return d.index()[id]
+	}
 	for i := range d.j.Notices {
 		if d.j.Notices[i].ID == id {
 			return true
@@ -55,12 +64,31 @@ func (d *decider) decided(id journal.Ref) bool {
 
 // tells says whether this judgement tells the address behind the mark.
 func (d *decider) tells(mark journal.Ref) bool {
+	if len(d.j.Notices) >= many {
+		return d.index()[mark] || slices.Contains(d.ahead, mark)
+	}
 	for i := range d.j.Notices {
 		if n := &d.j.Notices[i]; n.Mark == mark && n.Reason == "" {
 			return true
 		}
 	}
 	return slices.Contains(d.ahead, mark)
+}
+
+// index is the set of what this judgement has decided, and of the marks that it tells: a wrong mapping makes an identity of
+// a hundred thousand rows.
+func (d *decider) index() map[journal.Ref]bool {
+	if d.sent == nil {
+		d.sent = map[journal.Ref]bool{}
+	}
+	for ; d.indexed < len(d.j.Notices); d.indexed++ {
+		n := &d.j.Notices[d.indexed]
+		d.sent[n.ID] = true
+		if n.Reason == "" {
+			d.sent[n.Mark] = true
+		}
+	}
+	return d.sent
 }
 
 func (d *decider) document(doc *document) {

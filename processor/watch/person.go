@@ -15,7 +15,7 @@ type person struct {
 	collision     bool
 	waiting       []registration // moved here, and take no part yet
 	heldTypes     []string       // one-per-person types with a held document
-	holds         []hold
+	holds         []hold         // by key
 }
 
 // hold is the hold of a row.
@@ -26,12 +26,11 @@ type hold struct {
 
 // hold is that of the row, nil where it is not held.
 func (p *person) hold(key string) *journal.HoldMark {
-	for i := range p.holds {
-		if p.holds[i].key == key {
-			return p.holds[i].HoldMark
-		}
+	at, found := slices.BinarySearchFunc(p.holds, key, func(h hold, key string) int { return cmp.Compare(h.key, key) })
+	if !found {
+		return nil
 	}
-	return nil
+	return p.holds[at].HoldMark
 }
 
 type document struct {
@@ -80,6 +79,7 @@ func (c *Core) sortOut(rows []Row, day Day, j *Judgement) *person {
 			p.registrations = append(p.registrations, registration{Registration: r.Value.Registration, key: key})
 		}
 	}
+	slices.SortFunc(p.holds, func(a, b hold) int { return cmp.Compare(a.key, b.key) })
 	p.collision = c.collides(rows)
 	c.applyHolds(p)
 	c.supersede(p, day)
@@ -118,7 +118,7 @@ func rowID(k *journal.RowKey) string { return RowID(k.Source, k.Row) }
 
 func (c *Core) applyHolds(p *person) {
 	hold := func(docType string) {
-		if t, ok := c.Rules.Types[docType]; ok && t.OnePerPerson {
+		if t, ok := c.Rules.Types[docType]; ok && t.OnePerPerson && !slices.Contains(p.heldTypes, docType) {
 			p.heldTypes = append(p.heldTypes, docType)
 		}
 	}
@@ -140,20 +140,21 @@ func (c *Core) applyHolds(p *person) {
 // supersede finds, for each type that a person has one valid document of, the one that counts: the latest expiry (none
 // is the latest), then the later effective time, then the key (SPEC 1.2.1).
 func (c *Core) supersede(p *person, day Day) {
+	var best []*document // one of each type
 	for i := range p.documents {
 		d := &p.documents[i]
 		d.expires = c.Rules.EffectiveExpiry(d.Type, d.Expires, day.Date)
 		if !d.Valid || !c.Rules.Types[d.Type].OnePerPerson {
 			continue
 		}
-		for k := range i {
-			b := &p.documents[k]
-			if !b.Valid || b.superseded || b.Type != d.Type {
-				continue
-			}
-			if d.superseded = !outlasts(d, b); !d.superseded {
-				b.superseded = true
-			}
+		at := slices.IndexFunc(best, func(b *document) bool { return b.Type == d.Type })
+		switch {
+		case at < 0:
+			best = append(best, d)
+		case outlasts(d, best[at]):
+			best[at].superseded, best[at] = true, d
+		default:
+			d.superseded = true
 		}
 	}
 }

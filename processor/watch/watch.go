@@ -184,6 +184,18 @@ type Judgement struct {
 	Next event.Date
 }
 
+// Part is the first n notices of a judgement, and what is counted of them. Judged again, once they are in the ledger, the
+// identity is owed the others.
+func (j *Judgement) Part(n int) Judgement {
+	p := Judgement{Notices: j.Notices[:n]}
+	for i := range j.Counts { // in the order of the notices
+		if len(p.Counts) < n && j.Counts[i].Decision != DecisionNone {
+			p.Counts = append(p.Counts, j.Counts[i])
+		}
+	}
+	return p
+}
+
 func (j *Judgement) later(d event.Date) {
 	if j.Next == 0 || d < j.Next {
 		j.Next = d
