@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -63,8 +64,9 @@ func (b *Batch) Sort() {
 		return
 	}
 	type entry struct {
-		delete     bool
 		key, value []byte
+		place      int32
+		delete     bool
 	}
 	entries := make([]entry, 0, b.b.Count())
 	r := b.b.Reader()
@@ -76,9 +78,11 @@ func (b *Batch) Sort() {
 		if !ok {
 			break
 		}
-		entries = append(entries, entry{kind == pebble.InternalKeyKindDelete, key, value})
+		entries = append(entries, entry{key, value, int32(len(entries)), kind == pebble.InternalKeyKindDelete})
 	}
-	slices.SortStableFunc(entries, func(a, b entry) int { return bytes.Compare(a.key, b.key) })
+	slices.SortFunc(entries, func(a, b entry) int { // a stable sort takes three times as long
+		return cmp.Or(bytes.Compare(a.key, b.key), cmp.Compare(a.place, b.place))
+	})
 	sorted := &Batch{s: b.s, b: b.s.db.NewBatchWithSize(b.b.Len())}
 	for i := range entries {
 		if e := &entries[i]; e.delete {

@@ -22,7 +22,7 @@ func (c *Client) At(ctx context.Context, tp event.TopicPartition, offset int64) 
 	if _, ok := details[tp.Topic].Partitions[tp.Partition]; !ok {
 		return r, false, nil
 	}
-	part := c.fetch(ctx, details[tp.Topic], tp, offset)
+	part := c.fetch(ctx, details[tp.Topic], tp, offset, c.o.FetchPartitionBytes)
 	if part == nil {
 		return r, false, fmt.Errorf("reading %s/%d: %w", tp.Topic, tp.Partition, errNoAnswer)
 	}

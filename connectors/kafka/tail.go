@@ -71,7 +71,7 @@ func (r *Reader) skipEmptyTails(ctx context.Context, now time.Time) {
 // invisibleUpTo returns the offset after what follows at and is never delivered.
 func (c *Client) invisibleUpTo(ctx context.Context, topic kadm.TopicDetail, tp event.TopicPartition, at int64) int64 {
 	for {
-		part := c.fetch(ctx, topic, tp, at)
+		part := c.fetch(ctx, topic, tp, at, lookBytes)
 		if part == nil {
 			return at
 		}
@@ -83,16 +83,20 @@ func (c *Client) invisibleUpTo(ctx context.Context, topic kadm.TopicDetail, tp e
 	}
 }
 
-// fetch asks the leader for what stands in a partition from an offset on; nil: it could not be asked.
-func (c *Client) fetch(ctx context.Context, topic kadm.TopicDetail, tp event.TopicPartition, at int64) *kmsg.FetchResponseTopicPartition {
+// lookBytes is how much of a tail is looked at in one go. The brokers answer with one batch at least, and where anything is
+// to be delivered, that is all that a look wants to know.
+const lookBytes = 16 << 10
+
+// fetch asks the leader for what stands in a partition from an offset on, most bytes of it; nil: it could not be asked.
+func (c *Client) fetch(ctx context.Context, topic kadm.TopicDetail, tp event.TopicPartition, at int64, most int32) *kmsg.FetchResponseTopicPartition {
 	leader, ok := topic.Partitions[tp.Partition]
 	if !ok || leader.Err != nil || leader.Leader < 0 {
 		return nil
 	}
 	req := kmsg.NewPtrFetchRequest()
-	req.MaxBytes, req.MinBytes, req.IsolationLevel, req.MaxWaitMillis = c.o.FetchPartitionBytes, 0, 1, 0
+	req.MaxBytes, req.MinBytes, req.IsolationLevel, req.MaxWaitMillis = most, 0, 1, 0
 	part := kmsg.NewFetchRequestTopicPartition()
-	part.Partition, part.FetchOffset, part.PartitionMaxBytes = tp.Partition, at, c.o.FetchPartitionBytes
+	part.Partition, part.FetchOffset, part.PartitionMaxBytes = tp.Partition, at, most
 	ask := kmsg.NewFetchRequestTopic()
 	ask.Topic, ask.TopicID, ask.Partitions = tp.Topic, [16]byte(topic.ID), []kmsg.FetchRequestTopicPartition{part}
 	req.Topics = []kmsg.FetchRequestTopic{ask}
