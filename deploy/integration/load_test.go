@@ -55,7 +55,7 @@ func (l *load) steps() []loadStep {
 		{"restore", false, l.restore},
 		{"golive", true, l.goLive},
 		{"produce", false, l.reference},
-		{"after", false, l.dayAfter},
+		{"after", true, l.dayAfter}, // else its notices are those of the idle day
 		{"idle", false, l.idleDay},
 		{"due", false, l.dueDay},
 		{"disk", false, l.measureDisk},
