@@ -48,8 +48,12 @@ bench-load: ## registers of LOAD_PEOPLE people, one or several sizes, on a broke
 bench: ## micro-benchmarks and the whole pipeline on the embedded broker, for benchstat (COUNT=10 BENCH=Decode > new.txt)
 	@go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -timeout 4h ./...
 
-bench-mail: ## the mail connector against Postfix's smtp-source and go-mail, on loopback and with 10 ms between (needs Postfix's smtp-sink)
-	go test -tags integration -count=1 -timeout 15m -v -run TestMailThroughput ./connectors/smtp
+bench-mail: ## the mail connector against Postfix's smtp-source and go-mail (loopback, 10 ms between, a Postfix that holds what it gets), and its memory
+	STACK_POSTFIX_SETTINGS='smtpd_data_restrictions = check_client_access static:HOLD' deploy/stack/start --clean kafka postfix
+	status=0; eval "$$(deploy/stack/env)"; \
+	LEJARAT_BENCH_POSTFIX=$$STACK_SMTP go test -tags integration -count=1 -timeout 30m -v -run TestMailThroughput ./connectors/smtp || status=1; \
+	go test -tags integration,load -count=1 -timeout 30m -v -run '^TestMailMemory$$' ./deploy/integration/ || status=1; \
+	deploy/stack/stop --clean kafka postfix; exit $$status
 
 sim: ## simulated faults in small and large worlds over the model of Kafka and on the embedded broker, then the oracle's comparison (SEED=7 N=3 PEOPLE=5000 DAYS=365)
 	LEJARAT_SIM_SEED=$(SEED) LEJARAT_SIM_SEEDS=$(N) go test -count=1 -timeout 12h -v -run 'Test(Model|Crowd|Simulation)$$' ./processor

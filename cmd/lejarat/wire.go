@@ -44,8 +44,8 @@ func loggerTo(c *config.Config, out io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(out, o))
 }
 
-// openKafka reaches the brokers.
-func openKafka(ctx context.Context, c *config.Config, log *slog.Logger, reg prometheus.Registerer) (*kafka.Client, error) {
+// openKafka reaches the brokers. further changes what the configuration does not say.
+func openKafka(ctx context.Context, c *config.Config, log *slog.Logger, reg prometheus.Registerer, further ...func(*kafka.Options)) (*kafka.Client, error) {
 	o := kafka.Options{Brokers: c.Kafka.Brokers, ClientID: c.Kafka.ClientID, InstanceID: c.Kafka.InstanceID, Logger: log,
 		Registerer: reg, TransactionTimeout: c.Kafka.TransactionTimeout, SessionTimeout: c.Kafka.SessionTimeout}
 	if t := c.Kafka.TLS; t.Enabled {
@@ -58,12 +58,19 @@ func openKafka(ctx context.Context, c *config.Config, log *slog.Logger, reg prom
 		}
 		o.SASL = &kafka.SASL{Mechanism: s.Mechanism, User: s.User, Password: password}
 	}
+	for _, f := range further {
+		f(&o)
+	}
 	return kafka.Open(ctx, o)
 }
 
+// inSmallPieces is for commands that read a long topic and keep little of it: what is fetched ahead takes several times as
+// much memory, unpacked, for each reader.
+func inSmallPieces(o *kafka.Options) { o.FetchBytes, o.FetchPartitionBytes = 1<<20, 256<<10 }
+
 // openActing reaches the brokers for what acts: only on topics that were made with its kind of clock.
 func openActing(ctx context.Context, c *config.Config, clk timepiece, log *slog.Logger, reg prometheus.Registerer) (*kafka.Client, error) {
-	k, err := openKafka(ctx, c, log, reg)
+	k, err := openKafka(ctx, c, log, reg, inSmallPieces)
 	if err != nil {
 		return nil, err
 	}
