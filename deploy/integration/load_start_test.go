@@ -27,6 +27,7 @@ func (l *load) restore() {
 	l.loseState()
 	p, took := l.up(l.at(l.start, 4))
 	l.stop(p)
+	l.starting = 0 // the next one has its state
 	f := l.add(figure{Step: "restore of all lost state", Count: l.records, Of: "records", Seconds: took.Seconds()}, p)
 	f.Note = fmt.Sprintf("%.1f times the rebuild; %s", f.PerSec/l.recent, l.diskNote())
 }
