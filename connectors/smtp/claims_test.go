@@ -48,6 +48,9 @@ func TestClaimStandsBeforeTheDot(t *testing.T) {
 	}
 	var relay *scripted
 	relay = startScripted(t, func(s step) string {
+		if s.verb == "GREETING" { // nobody has said anything yet: what the test did before need not be seen here
+			return ""
+		}
 		open := b.openClaims()
 		if len(open) > 3 {
 			faults.Add(1)
