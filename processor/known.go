@@ -105,8 +105,10 @@ func (k *known) fill(store *state.Store, most int) error {
 		return fmt.Errorf("reading what was decided: %w", err)
 	}
 	k.mu.Lock()
-	k.filling = next
-	k.mu.Unlock()
+	defer k.mu.Unlock()
+	if k.filling = next; k.full {
+		k.filling = nil // there is nothing left to fill
+	}
 	return nil
 }
 

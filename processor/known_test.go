@@ -79,6 +79,32 @@ func TestKnownNeverForgets(t *testing.T) {
 	}
 }
 
+// TestTooManyToKnow: a filter that has given up denies nothing, and the store is not read for it any more.
+func TestTooManyToKnow(t *testing.T) {
+	shared := state.NewShared(1<<20, true)
+	defer shared.Close()
+	store, _, err := state.Open("ledger", shared, state.Stamp{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	b := store.Batch()
+	for n := range 100 {
+		b.Set(ledgerKey(ledgerMark, refOf(n)), nil)
+	}
+	if err := b.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	k := newKnown()
+	k.full = true
+	if err := k.fill(store, 10); err != nil {
+		t.Fatal(err)
+	}
+	if !k.filled() || !k.maybe(refOf(1)) || !k.maybe(refOf(1000)) {
+		t.Errorf("filled %v, a reference that is there %v, another %v", k.filled(), k.maybe(refOf(1)), k.maybe(refOf(1000)))
+	}
+}
+
 // TestOwnNoticesAreReadOnce: the tail passes over what the run itself has written, and reads it where it comes from another
 // instance, before it was added, or in a second life.
 func TestOwnNoticesAreReadOnce(t *testing.T) {
