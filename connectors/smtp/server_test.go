@@ -321,14 +321,4 @@ func onNth(verb string, n int, answer string) func(step) string {
 	}
 }
 
-// lateAnswer holds an answer back for longer than the connector waits.
-func lateAnswer(verb string, n int, d time.Duration) func(step) string {
-	return func(s step) string {
-		if s.verb == verb && s.n == n {
-			time.Sleep(d)
-		}
-		return ""
-	}
-}
-
 func allFine(step) string { return "" }
