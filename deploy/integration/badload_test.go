@@ -5,8 +5,6 @@ package integration
 import (
 	"fmt"
 	"iter"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,7 +13,6 @@ import (
 	"lejarat/connectors/kafka"
 	"lejarat/connectors/registry"
 	"lejarat/processor/event"
-	"lejarat/processor/identity"
 )
 
 // badLoad is a service whose sources hold what no register should send. Whatever it is, memory stays bounded, the other
@@ -29,60 +26,16 @@ type badLoad struct {
 	heap      atomic.Int64 // the most that the process had in use
 }
 
-const badConfiguration = `
-kafka: {brokers: [%q], topic_prefix: %q, instance_id: bad, session_timeout: 10s, journal_partitions: 4}
-state: {dir: %q}
-identity: {key_file: %q, reference_key_file: %q}
-http: {listen: "127.0.0.1:0"}
-log: {format: json}
-fuse: {max_run: 1000000}
-sources:
-  - topic: %s
-    kind: documents
-    delay_limit: 720h
-    max_reject_share: %s
-    columns:
-      type: {column: kind, values: {UTLEVEL: passport, SZIG: identity_card, JOGSI: driving_licence, FORGALMI: vehicle_inspection}}
-      number: number
-      status: {column: status, valid: [V]}
-      expires: [{column: valid_until, date: days}]
-      effective: {column: issued_on, date: days}
-      holder: {name: [family_name, given_name], birth_name: [birth_family_name, birth_given_name], birth_place: birth_place, birth_date: {column: birth_date, date: days}, mother_name: [mother_family_name, mother_given_name]}
-  - topic: %s
-    kind: registrations
-    delay_limit: 720h
-    columns:
-      holder: {name: [family_name, given_name], birth_name: [birth_family_name, birth_given_name], birth_place: birth_place, birth_date: {column: birth_date, date: days}, mother_name: [mother_family_name, mother_given_name]}
-      email: email
-      active: {column: active, true: ["true"]}
-      service: {column: service_on, true: ["true"]}
-      effective: {column: service_since, date: iso}
-      language: language
-mail:
-  from: "Okmányértesítő <ertesites@example.hu>"
-  relay: {address: "127.0.0.1:25", tls: none}
-`
-
 // newBadLoad builds the service. Its documents have two partitions: what is bad goes to the first.
 func newBadLoad(t *testing.T, name string) *badLoad {
 	s := openKafkaStack(t)
-	dir := t.TempDir()
-	b := &badLoad{service: &service{stack: s, dir: dir, binary: filepath.Join(dir, "lejarat"), config: filepath.Join(dir, "lejarat.yaml")}}
-	var err error
-	if b.zone, err = time.LoadLocation("Europe/Budapest"); err != nil {
-		t.Fatal(err)
-	}
+	b := &badLoad{service: buildService(s, t.TempDir(), "")}
 	b.start = event.DateOf(time.Now(), b.zone)
 	server := "lejarat-bad-" + name
 	b.enc = registry.NewEncoder(registry.EncoderOptions{DocumentsServer: server + "-o", RegistrationsServer: server + "-u", SnapshotAt: time.Now(), WithoutHeartbeat: true})
 	b.documents, b.register = b.enc.Topics()[0], b.enc.Topics()[1]
-	s.output("go", "build", "-o", b.binary, "lejarat/cmd/lejarat")
-	b.key("identity.key")
-	if b.refs, err = identity.NewKey(b.key("reference.key")); err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() { b.stopAll(); b.report() })
-	b.forget(server)
+	b.dropTopics(func(name string) bool { return strings.HasPrefix(name, server) }) // of a former run
 	specs := []kafka.TopicSpec{{Name: b.documents, Partitions: 2, Replication: -1}, {Name: b.register, Partitions: 1, Replication: -1}}
 	if _, err := b.k.CreateTopics(t.Context(), specs); err != nil {
 		t.Fatal(err)
@@ -90,32 +43,11 @@ func newBadLoad(t *testing.T, name string) *badLoad {
 	return b
 }
 
-// forget deletes the topics of a former run of the test.
-func (b *badLoad) forget(prefix string) {
-	former := func(name string) bool { return strings.HasPrefix(name, prefix) }
-	sizes, err := b.k.TopicSizes(b.t.Context(), former)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	for name := range sizes {
-		if err := b.k.DeleteTopics(b.t.Context(), name); err != nil {
-			b.t.Fatal(err)
-		}
-	}
-	await(b.t, time.Minute, "deleting topics", func() (bool, string) {
-		sizes, err := b.k.TopicSizes(b.t.Context(), former)
-		return err == nil && len(sizes) == 0, fmt.Sprint(sizes, err)
-	})
-}
-
 // use makes topics and state for the sources.
 func (b *badLoad) use(prefix, rejectShare string) {
 	b.prefix = prefix
 	b.loseState()
-	text := fmt.Sprintf(badConfiguration, b.kafka, prefix, b.state(), filepath.Join(b.dir, "identity.key"), filepath.Join(b.dir, "reference.key"), b.documents, rejectShare, b.register)
-	if err := os.WriteFile(b.config, []byte(text), 0o600); err != nil {
-		b.t.Fatal(err)
-	}
+	b.configureAlone(b.dir, "", "instance_id: bad, session_timeout: 10s, journal_partitions: 4", b.documents, rejectShare, b.register)
 	b.run("topics", "create")
 }
 

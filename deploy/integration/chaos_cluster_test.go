@@ -13,7 +13,6 @@ import (
 
 	"lejarat/connectors/kafka"
 	"lejarat/processor/event"
-	"lejarat/processor/identity"
 )
 
 // chaosTopics is how the names of all topics of this test begin.
@@ -78,19 +77,12 @@ sources:
     name: okmany.public.document
     kind: documents
     columns:
-      type: {column: kind, values: {UTLEVEL: passport, SZIG: identity_card, JOGSI: driving_licence, FORGALMI: vehicle_inspection}}
-      number: number
-      status: {column: status, valid: [V]}
-      expires: [{column: valid_until, date: days}]
-      effective: {column: issued_on, date: days}
-      holder: {name: [family_name, given_name], birth_name: [birth_family_name, birth_given_name], birth_place: birth_place, birth_date: {column: birth_date, date: days}, mother_name: [mother_family_name, mother_given_name]}
-      holder_ref: holder_ref
+` + documentColumns + `      holder_ref: holder_ref
   - topic: %q
     name: ugyfelkapu.public.registration
     kind: registrations
     columns:
-      holder: {name: [family_name, given_name], birth_name: [birth_family_name, birth_given_name], birth_place: birth_place, birth_date: {column: birth_date, date: days}, mother_name: [mother_family_name, mother_given_name]}
-      email: email
+` + holderColumns + `      email: email
       active: {column: active, true: ["true"], false: ["false"]}
       service: {column: service_on, true: ["true"], false: ["false"]}
       effective: {column: service_since, date: iso}
@@ -104,19 +96,7 @@ limits: {chunk_notices: %d}
 // newCluster builds the binary and makes the keys.
 func newCluster(s *stack, prefix string) *cluster {
 	s.t.Helper()
-	dir := s.t.TempDir()
-	v := &service{stack: s, dir: dir, binary: filepath.Join(dir, "lejarat"), prefix: prefix + "."}
-	c := &cluster{service: v, sight: newSight(s.t)}
-	var err error
-	if v.zone, err = time.LoadLocation("Europe/Budapest"); err != nil {
-		s.t.Fatal(err)
-	}
-	s.output("go", "build", "-o", v.binary, "lejarat/cmd/lejarat")
-	v.key("identity.key")
-	if v.refs, err = identity.NewKey(v.key("reference.key")); err != nil {
-		s.t.Fatal(err)
-	}
-	return c
+	return &cluster{service: buildService(s, s.t.TempDir(), prefix+"."), sight: newSight(s.t)}
 }
 
 // configure writes the instances' configurations and makes the topics. A run decides chunk notices in a transaction.

@@ -14,7 +14,6 @@ import (
 
 	"lejarat/connectors/registry"
 	"lejarat/processor/event"
-	"lejarat/processor/identity"
 )
 
 // TestLoad measures what registers of chosen sizes cost on this machine, on a broker that stands empty beside it. It fails
@@ -126,39 +125,6 @@ type load struct {
 	disks       map[string]int64 // store or topic → bytes
 }
 
-const loadConfiguration = `
-kafka: {brokers: [%q], topic_prefix: %q, instance_id: %q, session_timeout: 30s}
-state: {dir: %q}
-identity: {key_file: %q, reference_key_file: %q}
-http: {listen: "127.0.0.1:0"}
-log: {format: json}
-fuse: {max_run: 100000000}
-sources:
-  - topic: okmany.public.document
-    kind: documents
-    delay_limit: 720h
-    columns:
-      type: {column: kind, values: {UTLEVEL: passport, SZIG: identity_card, JOGSI: driving_licence, FORGALMI: vehicle_inspection}}
-      number: number
-      status: {column: status, valid: [V]}
-      expires: [{column: valid_until, date: days}]
-      effective: {column: issued_on, date: days}
-      holder: {name: [family_name, given_name], birth_name: [birth_family_name, birth_given_name], birth_place: birth_place, birth_date: {column: birth_date, date: days}, mother_name: [mother_family_name, mother_given_name]}
-  - topic: ugyfelkapu.public.registration
-    kind: registrations
-    delay_limit: 720h
-    columns:
-      holder: {name: [family_name, given_name], birth_name: [birth_family_name, birth_given_name], birth_place: birth_place, birth_date: {column: birth_date, date: days}, mother_name: [mother_family_name, mother_given_name]}
-      email: email
-      active: {column: active, true: ["true"]}
-      service: {column: service_on, true: ["true"]}
-      effective: {column: service_since, date: iso}
-      language: language
-mail:
-  from: "Okmányértesítő <ertesites@example.hu>"
-  relay: {address: "127.0.0.1:25", tls: none}
-`
-
 // How many days after the go-live the idle day is, and the one on which so many notices fall due.
 const idleAfter, dueAfter = 2, 3
 
@@ -172,22 +138,12 @@ func newLoad(s *stack, people, due int) *load {
 		}
 		s.t.Cleanup(func() { os.RemoveAll(dir) })
 	}
-	l := &load{service: &service{stack: s, dir: dir, binary: filepath.Join(dir, "lejarat"), config: filepath.Join(dir, "lejarat.yaml")},
-		people: people, due: due, disks: map[string]int64{}}
+	l := &load{service: buildService(s, dir, ""), people: people, due: due, disks: map[string]int64{}}
 	l.table.t = s.t
-	var err error
-	if l.zone, err = time.LoadLocation("Europe/Budapest"); err != nil {
-		s.t.Fatal(err)
-	}
 	l.start = event.DateOf(time.Now(), l.zone)
 	l.world = registry.Options{Seed: 1, People: people, Start: l.start, Due: registry.Due{On: l.start + dueAfter, Count: due, Idle: l.start + idleAfter}}
 	l.enc = registry.NewEncoder(registry.EncoderOptions{SnapshotAt: time.Now()})
 	l.topics = l.enc.Topics()[:2]
-	s.output("go", "build", "-o", l.binary, "lejarat/cmd/lejarat")
-	l.key("identity.key")
-	if l.refs, err = identity.NewKey(l.key("reference.key")); err != nil {
-		s.t.Fatal(err)
-	}
 	s.t.Cleanup(l.stopAll)
 	l.clear()
 	return l
@@ -200,24 +156,6 @@ func (l *load) clear() {
 	})
 }
 
-// dropTopics deletes topics and waits until they are gone.
-func (l *load) dropTopics(filter func(name string) bool) {
-	l.t.Helper()
-	sizes, err := l.k.TopicSizes(l.t.Context(), filter)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	for name := range sizes {
-		if err := l.k.DeleteTopics(l.t.Context(), name); err != nil {
-			l.t.Fatal(err)
-		}
-	}
-	await(l.t, time.Minute, "deleting topics", func() (bool, string) {
-		sizes, err := l.k.TopicSizes(l.t.Context(), filter)
-		return err == nil && len(sizes) == 0, fmt.Sprint(sizes, err)
-	})
-}
-
 // use makes topics and state of another name the service's, over the same sources.
 func (l *load) use(prefix string) {
 	l.prefix = prefix
@@ -227,10 +165,7 @@ func (l *load) use(prefix string) {
 
 // configure writes the configuration of an instance.
 func (l *load) configure(v *service, instance, more string) {
-	text := more + fmt.Sprintf(loadConfiguration, l.kafka, l.prefix, instance, v.state(), filepath.Join(l.dir, "identity.key"), filepath.Join(l.dir, "reference.key"))
-	if err := os.WriteFile(v.config, []byte(text), 0o600); err != nil {
-		l.t.Fatal(err)
-	}
+	v.configureAlone(l.dir, more, fmt.Sprintf("instance_id: %q, session_timeout: 30s", instance), l.topics[0], "0.05", l.topics[1])
 }
 
 // at is an hour of a day.

@@ -63,13 +63,8 @@ func openPost(t *testing.T) *post {
 		_, err := b.adm.FetchOffsets(t.Context(), postTopics)
 		return err == nil, fmt.Sprint(err)
 	})
-	dir := t.TempDir()
-	p := &post{shared: openDir(t), service: &service{stack: s, dir: dir, binary: filepath.Join(dir, "lejarat"),
-		prefix: fmt.Sprintf("%s%d.", postTopics, time.Now().Unix())}}
+	p := &post{shared: openDir(t), service: buildService(s, t.TempDir(), fmt.Sprintf("%s%d.", postTopics, time.Now().Unix()))}
 	p.findPostfix()
-	s.output("go", "build", "-o", p.binary, "lejarat/cmd/lejarat")
-	p.key("identity.key")
-	p.key("reference.key")
 	p.instance("operator", "tls: none").run("topics", "create")
 	p.deliveries, p.suppressions = p.follow(t, "deliveries"), p.follow(t, "suppressions")
 	return p

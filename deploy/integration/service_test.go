@@ -40,6 +40,18 @@ type service struct {
 // journalPartitions is fewer than the default: a pass opens a store for each.
 const journalPartitions = 4
 
+// The columns of the invented registry, as every test maps them.
+const (
+	holderColumns = `      holder: {name: [family_name, given_name], birth_name: [birth_family_name, birth_given_name], birth_place: birth_place, birth_date: {column: birth_date, date: days}, mother_name: [mother_family_name, mother_given_name]}
+`
+	documentColumns = `      type: {column: kind, values: {UTLEVEL: passport, SZIG: identity_card, JOGSI: driving_licence, FORGALMI: vehicle_inspection}}
+      number: number
+      status: {column: status, valid: [V]}
+      expires: [{column: valid_until, date: days}]
+      effective: {column: issued_on, date: days}
+` + holderColumns
+)
+
 const configuration = `
 kafka: {brokers: [%q], topic_prefix: %q, instance_id: it, session_timeout: 10s, journal_partitions: %d}
 state: {dir: %q}
@@ -50,18 +62,11 @@ sources:
   - topic: okmany.public.document
     kind: documents
     columns:
-      type: {column: kind, values: {UTLEVEL: passport, SZIG: identity_card, JOGSI: driving_licence, FORGALMI: vehicle_inspection}}
-      number: number
-      status: {column: status, valid: [V]}
-      expires: [{column: valid_until, date: days}]
-      effective: {column: issued_on, date: days}
-      holder: {name: [family_name, given_name], birth_name: [birth_family_name, birth_given_name], birth_place: birth_place, birth_date: {column: birth_date, date: days}, mother_name: [mother_family_name, mother_given_name]}
-    heartbeat: {topic: okmany.public.heartbeat, max_age: 10m}
+` + documentColumns + `    heartbeat: {topic: okmany.public.heartbeat, max_age: 10m}
   - topic: ugyfelkapu.public.registration
     kind: registrations
     columns:
-      holder: {name: [family_name, given_name], birth_name: [birth_family_name, birth_given_name], birth_place: birth_place, birth_date: {column: birth_date, date: days}, mother_name: [mother_family_name, mother_given_name]}
-      email: email
+` + holderColumns + `      email: email
       active: {column: active, true: [true, I, 1]}
       service: {column: service_on, true: [true, I, 1]}
       effective: {column: service_since, date: iso}
@@ -73,12 +78,10 @@ mail:
 limits: {chunk_notices: %d}
 `
 
-// newService builds the binary, writes its configuration and makes its topics.
-func newService(s *stack, run string, chunk int) *service {
+// buildService builds the binary into dir and makes the keys; the configuration is not written yet.
+func buildService(s *stack, dir, prefix string) *service {
 	s.t.Helper()
-	dir := s.t.TempDir()
-	v := &service{stack: s, dir: dir, binary: filepath.Join(dir, "lejarat"), config: filepath.Join(dir, "lejarat.yaml"),
-		prefix: "lejarat-it-" + run + "."}
+	v := &service{stack: s, dir: dir, binary: filepath.Join(dir, "lejarat"), config: filepath.Join(dir, "lejarat.yaml"), prefix: prefix}
 	var err error
 	if v.zone, err = time.LoadLocation("Europe/Budapest"); err != nil {
 		s.t.Fatal(err)
@@ -88,6 +91,14 @@ func newService(s *stack, run string, chunk int) *service {
 	if v.refs, err = identity.NewKey(v.key("reference.key")); err != nil {
 		s.t.Fatal(err)
 	}
+	return v
+}
+
+// newService builds the binary, writes its configuration and makes its topics.
+func newService(s *stack, run string, chunk int) *service {
+	s.t.Helper()
+	dir := s.t.TempDir()
+	v := buildService(s, dir, "lejarat-it-"+run+".")
 	text := fmt.Sprintf(configuration, s.kafka, v.prefix, journalPartitions, v.state(), filepath.Join(dir, "identity.key"),
 		filepath.Join(dir, "reference.key"), s.smtp, chunk)
 	if err := os.WriteFile(v.config, []byte(text), 0o600); err != nil {

@@ -98,6 +98,24 @@ func (s *stack) sql(database, statements string) string {
 // pollEvery is the pause between two looks at a condition.
 const pollEvery = 50 * time.Millisecond
 
+// dropTopics deletes the topics whose names the filter takes, and waits until they are gone.
+func (s *stack) dropTopics(filter func(name string) bool) {
+	s.t.Helper()
+	sizes, err := s.k.TopicSizes(s.t.Context(), filter)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for name := range sizes {
+		if err := s.k.DeleteTopics(s.t.Context(), name); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	await(s.t, time.Minute, "deleting topics", func() (bool, string) {
+		sizes, err := s.k.TopicSizes(s.t.Context(), filter)
+		return err == nil && len(sizes) == 0, fmt.Sprint(sizes, err)
+	})
+}
+
 // await waits until done, and fails with what it last said after the limit.
 func await(t *testing.T, limit time.Duration, what string, done func() (bool, string)) {
 	t.Helper()
