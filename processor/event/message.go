@@ -168,8 +168,10 @@ var (
 // CloudEvent returns the CloudEvents 1.0 headers of the Kafka binding in binary mode.
 // at is in TimeFormat; kind is the event's type, for example "notification".
 func CloudEvent(id, kind, at string) []Header {
-	return cloudEvent([]byte(id), append([]byte("hu.lejarat."), kind...), []byte(at))
+	return cloudEvent([]byte(id), eventType(kind), []byte(at))
 }
+
+func eventType(kind string) []byte { return append([]byte("hu.lejarat."), kind...) }
 
 func cloudEvent(id, kind, at []byte) []Header {
 	return []Header{
@@ -190,7 +192,7 @@ type Messages struct {
 
 // MessagesOf returns what makes the records of a topic; at and kind as in CloudEvent.
 func MessagesOf(topic, kind, at string) Messages {
-	return Messages{topic: topic, kind: append([]byte("hu.lejarat."), kind...), at: []byte(at)}
+	return Messages{topic: topic, kind: eventType(kind), at: []byte(at)}
 }
 
 // Message is a record: v as JSON under key, with the headers of the event id. Nobody writes to either afterwards.
@@ -203,7 +205,8 @@ type appender interface{ AppendJSON(b []byte) []byte }
 
 // Message is a record of one of these topics: v as JSON under key, with the headers of the event id.
 func Message(topic, key, id, kind, at string, v any) Record {
-	return Record{Topic: topic, Partition: AnyPartition, Key: []byte(key), Value: encode(v), Headers: CloudEvent(id, kind, at)}
+	m := MessagesOf(topic, kind, at)
+	return m.Message([]byte(key), []byte(id), v)
 }
 
 // messageBytes is what a notification or a mail takes, rounded up.
