@@ -17,17 +17,24 @@ func refOf(n int) (r journal.Ref) {
 	return r
 }
 
-// TestKnownNeverForgets: of what stood in the store, was written while it was read, or came later, nothing is denied, through
-// several filters; of what is not there nearly everything.
-func TestKnownNeverForgets(t *testing.T) {
-	const stored, during, later = 3000, 20_000, 60_000
+// memoryStore is an empty store in memory.
+func memoryStore(t *testing.T) *state.Store {
+	t.Helper()
 	shared := state.NewShared(1<<20, true)
-	defer shared.Close()
+	t.Cleanup(shared.Close)
 	store, _, err := state.Open("ledger", shared, state.Stamp{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer store.Close()
+	t.Cleanup(func() { store.Close() })
+	return store
+}
+
+// TestKnownNeverForgets: of what stood in the store, was written while it was read, or came later, nothing is denied, through
+// several filters; of what is not there nearly everything.
+func TestKnownNeverForgets(t *testing.T) {
+	const stored, during, later = 3000, 20_000, 60_000
+	store := memoryStore(t)
 	b := store.Batch()
 	for n := range stored {
 		b.Set(ledgerKey(knownPrefixes[n%len(knownPrefixes)], refOf(n)), []byte("x"))
@@ -81,13 +88,7 @@ func TestKnownNeverForgets(t *testing.T) {
 
 // TestTooManyToKnow: a filter that has given up denies nothing, and the store is not read for it any more.
 func TestTooManyToKnow(t *testing.T) {
-	shared := state.NewShared(1<<20, true)
-	defer shared.Close()
-	store, _, err := state.Open("ledger", shared, state.Stamp{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
+	store := memoryStore(t)
 	b := store.Batch()
 	for n := range 100 {
 		b.Set(ledgerKey(ledgerMark, refOf(n)), nil)

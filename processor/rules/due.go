@@ -27,7 +27,7 @@ type Due struct {
 //   - A window ends when the next threshold that counts comes due, the last one on the day after expiry: a P0D notice is
 //     open on its own day only. A threshold's own Closes can end it earlier.
 func (s *Set) Due(docType string, expiry event.Date) []Due {
-	var room [ordinary]Window
+	var room [Ordinary]Window
 	windows := s.Windows(room[:0], docType, expiry)
 	if len(windows) == 0 {
 		return nil
@@ -50,8 +50,8 @@ func (w *Window) Due() Due {
 	return Due{Label: w.threshold.Period.String(), Date: w.Date, Closes: w.Closes}
 }
 
-// ordinary is how many thresholds a type has at most that costs no allocation.
-const ordinary = 8
+// Ordinary is how many thresholds a type has at most, but for odd ones: room for them on the stack costs no allocation.
+const Ordinary = 8
 
 // Windows appends what Due returns to w, which is empty.
 func (s *Set) Windows(w []Window, docType string, expiry event.Date) []Window {

@@ -92,7 +92,7 @@ func (d *decider) index() map[journal.Ref]bool {
 }
 
 func (d *decider) document(doc *document) {
-	var room [8]rules.Window // on the stack for every ordinary type
+	var room [rules.Ordinary]rules.Window
 	for _, w := range d.c.Rules.Windows(room[:0], doc.Type, doc.expires) {
 		if w.Date > d.day.Date {
 			if doc.Valid && !doc.superseded {

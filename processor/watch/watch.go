@@ -116,7 +116,7 @@ func (c *Core) Days(days []event.Date, v *journal.Value, at Applied) []event.Dat
 // documentDay is the next day on which a threshold of the document matters: in a bulk load also a past one, as long as
 // something may have to be written for it.
 func (c *Core) documentDay(d *journal.Document, at Applied) (event.Date, bool) {
-	var room [8]rules.Window
+	var room [rules.Ordinary]rules.Window
 	for _, due := range c.Rules.Windows(room[:0], d.Type, c.Rules.EffectiveExpiry(d.Type, d.Expires, at.Today)) {
 		if at.Bulk && due.Closes+lateRecordDays > at.Today || !at.Bulk && due.Date >= at.Floor {
 			return due.Date, true
