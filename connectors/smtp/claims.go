@@ -68,7 +68,8 @@ func (r *run) unclaim(j *job) {
 func (r *run) mark(j *job, reason string, h event.Header) event.Record {
 	rec := event.Record{Topic: r.options.Prefix + "deliveries", Partition: event.AnyPartition, Key: []byte(j.mail.ID)}
 	if j.doubt {
-		rec = r.record(j, event.DeliveryInDoubt, reason, result{})
+		d := j.delivery(event.DeliveryInDoubt, reason, result{}, r.options.Now())
+		rec = r.record(&d)
 	}
 	rec.Headers = append(rec.Headers, h)
 	return rec
@@ -106,7 +107,8 @@ func (r *run) restore(j *job) {
 		reason = reasonResent
 	}
 	again := &job{mail: j.mail, tries: int(m.attempts)}
-	r.next.entries = append(r.next.entries, entry{record: r.record(again, deliveryStatuses[m.status], reason, result{})})
+	d := again.delivery(deliveryStatuses[m.status], reason, result{}, r.options.Now())
+	r.next.entries = append(r.next.entries, entry{record: r.record(&d)})
 }
 
 // applyClaim takes in a claim, or one that is taken back. ok is false where the record is neither.

@@ -1,8 +1,7 @@
 package smtp
 
 import (
-	"encoding/json"
-	"fmt"
+	"strconv"
 	"time"
 
 	"lejarat/processor/event"
@@ -233,22 +232,14 @@ func (r *run) put(j *job, status, reason string, res result, durable func()) {
 	j.tries = j.attempts
 	d := j.delivery(status, reason, res, r.options.Now())
 	r.next.entries = append(r.next.entries, entry{
-		record: r.record(j, status, reason, res), id: j.id, delivery: &d, durable: durable,
+		record: r.record(&d), id: j.id, delivery: &d, durable: durable,
 		outcome: res.phase == PhaseDot && (res.class == accepted || res.class == inDoubt),
 	})
 }
 
 // record is a delivery as it goes into the topic.
-func (r *run) record(j *job, status, reason string, res result) event.Record {
-	d := j.delivery(status, reason, res, r.options.Now())
-	value, err := json.Marshal(d)
-	if err != nil {
-		panic(err) // strings and numbers
-	}
-	return event.Record{
-		Topic: r.options.Prefix + "deliveries", Partition: event.AnyPartition, Key: []byte(d.ID), Value: value,
-		Headers: event.CloudEvent(fmt.Sprintf("%s/%d/%s", d.ID, d.Attempts, d.Status), "delivery", d.At),
-	}
+func (r *run) record(d *event.Delivery) event.Record {
+	return event.Message(r.options.Prefix+"deliveries", d.ID, d.ID+"/"+strconv.Itoa(d.Attempts)+"/"+d.Status, "delivery", d.At, d)
 }
 
 // skip lets go of a job that is settled already.

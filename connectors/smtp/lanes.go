@@ -9,8 +9,9 @@ import (
 // lanes know which offsets may be committed: in each partition, those before the first record without an outcome.
 // Their size is bounded by the mails in hand, not by what passes a mail that waits.
 type lanes struct {
-	open  map[event.TopicPartition][]slot
-	ready map[event.TopicPartition]event.Record // the last record that may be committed, not yet committed
+	open   map[event.TopicPartition][]slot
+	ready  map[event.TopicPartition]event.Record // the last record that may be committed, not yet committed
+	newest map[event.TopicPartition]int64        // that was added: what is newer is not in hand
 }
 
 // slot is a record in hand, or, when done, the last of a run of records with outcomes.
@@ -20,17 +21,20 @@ type slot struct {
 }
 
 func newLanes() *lanes {
-	return &lanes{open: map[event.TopicPartition][]slot{}, ready: map[event.TopicPartition]event.Record{}}
+	return &lanes{open: map[event.TopicPartition][]slot{}, ready: map[event.TopicPartition]event.Record{}, newest: map[event.TopicPartition]int64{}}
 }
 
 // add takes a record in. False: it is already in hand (its partition went away and came back), nothing is to do.
 func (l *lanes) add(r event.Record) bool {
 	tp := event.TopicPartition{Topic: r.Topic, Partition: r.Partition}
-	for _, s := range l.open[tp] {
-		if !s.done && s.record.Offset == r.Offset {
-			return false
+	if r.Offset <= l.newest[tp] {
+		for _, s := range l.open[tp] {
+			if !s.done && s.record.Offset == r.Offset {
+				return false
+			}
 		}
 	}
+	l.newest[tp] = max(l.newest[tp], r.Offset)
 	r.Key, r.Value, r.Headers = nil, nil, nil
 	l.open[tp] = append(l.open[tp], slot{record: r})
 	return true

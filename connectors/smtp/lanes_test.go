@@ -88,3 +88,33 @@ func TestSettledStaysSettled(t *testing.T) {
 		t.Error("open again")
 	}
 }
+
+// A delivery that this run has recorded itself is not parsed when it comes back, and takes its place among what others have
+// written all the same; other bytes under the same id are read.
+func TestOwnDeliveriesAreNotParsedAgain(t *testing.T) {
+	s := newStanding(nil, Options{Logger: slog.New(slog.DiscardHandler)}.withDefaults(), "me")
+	key := fmt.Sprintf("%032x", 1)
+	id := makeMarkID(key)
+	bytes := []byte("not JSON, so that parsing it shows")
+	comes := func(value []byte, headers ...event.Header) {
+		s.apply(&event.Record{Topic: "lejarat.deliveries", Key: []byte(key), Value: value, Headers: headers, Time: time.Now()})
+	}
+	s.note(id, written{bytes, event.Delivery{ID: key, Status: event.DeliveryInDoubt, Attempts: 1}})
+	comes(nil, event.Header{Key: claimHeader, Value: []byte("other")}) // stands before ours
+	if c, held := s.claimOn(id); !held || c.owner != "other" {
+		t.Fatalf("claim %+v", c)
+	}
+	comes(bytes)
+	if _, held := s.claimOn(id); held || s.mark(id).state != doubtful {
+		t.Errorf("claimed %v, %+v", held, s.mark(id))
+	}
+	if len(s.own) != 0 {
+		t.Error("kept after it came back")
+	}
+	s.note(id, written{bytes, event.Delivery{ID: key, Status: event.DeliveryInDoubt, Attempts: 1}})
+	value, _ := json.Marshal(event.Delivery{ID: key, Status: event.DeliveryAccepted})
+	comes(value)
+	if s.mark(id).state != settled {
+		t.Errorf("%+v", s.mark(id))
+	}
+}

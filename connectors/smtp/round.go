@@ -85,7 +85,7 @@ func (r *run) perform(ctx context.Context, w *round) error {
 		}
 		for _, e := range w.entries { // before what follows them is read
 			if e.delivery != nil {
-				r.standing.note(e.id, *e.delivery)
+				r.standing.note(e.id, written{e.record.Value, *e.delivery})
 			}
 		}
 	}

@@ -2,12 +2,8 @@ package smtp
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -35,36 +31,12 @@ type standing struct {
 	marks       map[markID]mark
 	claims      map[markID]claim
 	overwritten map[markID]bool      // settled, and then claimed by this owner, who did not know
+	own         map[markID]written   // what this run has recorded and not read back yet
 	paused      *event.Suppression   // of all mails; nil: they go out
 	perDay      map[event.Date]int64 // mails handed over, where they are counted
 	doubts      int64                // marks that are in doubt
 	newest      uint16               // the newest day of a delivery, by the brokers' clock
 }
-
-// markID is a notification id in 16 bytes.
-type markID [16]byte
-
-// mark is what deliveries says about an id.
-type mark struct {
-	day      uint16 // of the record, since 1970
-	state    markState
-	attempts uint8
-	status   uint8      // in deliveryStatuses
-	handed   event.Date // to a relay, last; 0: never, or not counted
-}
-
-type markState uint8
-
-const (
-	unsettled    markState = iota
-	claimedState           // somebody is at it, or was when it ended
-	doubtful               // in doubt, may be sent once more
-	doubtfulEnd            // in doubt, may not be sent any more
-	settled
-)
-
-var deliveryStatuses = [...]string{event.DeliveryRejected, event.DeliveryAccepted, event.DeliveryExpired, event.DeliverySuppressed,
-	event.DeliveryInDoubt, event.DeliveryBounced}
 
 // pollMax bounds what is read at a time from the topics that are followed.
 const pollMax = 5000
@@ -75,7 +47,7 @@ func newStanding(t Topics, o Options, owner string) *standing {
 		remember: int(o.Limits.Remember / (24 * time.Hour)), capped: o.DailyCap > 0, zone: o.Zone, perDay: map[event.Date]int64{},
 		position:   map[event.TopicPartition]int64{},
 		suppressed: map[string]map[string]suppression{}, marks: map[markID]mark{},
-		claims: map[markID]claim{}, overwritten: map[markID]bool{},
+		claims: map[markID]claim{}, overwritten: map[markID]bool{}, own: map[markID]written{},
 	}
 }
 
@@ -170,126 +142,4 @@ func (s *standing) apply(r *event.Record) {
 
 func (s *standing) unreadable(r *event.Record) {
 	s.log.Warn("record cannot be read; taken for the case in which nothing is sent", "topic", r.Topic, "partition", r.Partition, "offset", r.Offset)
-}
-
-func (s *standing) applyDelivery(r *event.Record) {
-	id := makeMarkID(string(r.Key))
-	if r.Value == nil {
-		s.drop(id)
-		return
-	}
-	var d event.Delivery
-	if err := json.Unmarshal(r.Value, &d); err != nil {
-		s.unreadable(r)
-		d.Status = event.DeliveryRejected // something was recorded: rather no mail than a second one
-	}
-	s.settle(id, d, r.Time)
-}
-
-// note takes in what was recorded just now, before it comes back.
-func (s *standing) note(id markID, d event.Delivery) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.settle(id, d, time.Time{})
-}
-
-// settle takes in an outcome. What is settled stays settled: our own earlier records come back late.
-func (s *standing) settle(id markID, d event.Delivery, at time.Time) {
-	m := mark{state: settled, attempts: uint8(min(d.Attempts, 255)), status: uint8(max(0, slices.Index(deliveryStatuses[:], d.Status)))}
-	if d.Status == event.DeliveryInDoubt {
-		m.state = doubtful
-		if d.Reason != nil {
-			m.state = doubtfulEnd
-		}
-	}
-	if day := s.handedOver(&d); day != 0 {
-		if m.handed = day; s.marks[id].handed != day {
-			s.perDay[day]++
-		}
-	}
-	delete(s.claims, id)
-	delete(s.overwritten, id)
-	if s.marks[id].state == settled && m.state != settled {
-		return
-	}
-	s.setMark(id, at, m)
-}
-
-// setMark stores a mark under the day of its record.
-func (s *standing) setMark(id markID, at time.Time, m mark) {
-	s.doubts += doubt(m) - doubt(s.marks[id])
-	if m.state == unsettled {
-		delete(s.marks, id)
-		return
-	}
-	if m.handed == 0 {
-		m.handed = s.marks[id].handed
-	}
-	m.day = s.newest
-	if !at.IsZero() {
-		m.day = uint16(max(0, at.Unix()/86400))
-	}
-	s.marks[id] = m
-	if m.day > s.newest {
-		s.newest = m.day
-		s.forget()
-	}
-}
-
-// forget drops what is older than any mail that can still be in the queue.
-func (s *standing) forget() {
-	for id, m := range s.marks {
-		if int(m.day)+s.remember < int(s.newest) {
-			s.drop(id)
-		}
-	}
-}
-
-// drop forgets an id.
-func (s *standing) drop(id markID) {
-	s.doubts -= doubt(s.marks[id])
-	delete(s.marks, id)
-	delete(s.claims, id)
-	delete(s.overwritten, id)
-}
-
-// doubt is 1 for a mark that is in doubt.
-func doubt(m mark) int64 {
-	if m.state == doubtful || m.state == doubtfulEnd {
-		return 1
-	}
-	return 0
-}
-
-// inDoubt is the number of mails in doubt.
-func (s *standing) inDoubt() int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.doubts
-}
-
-func (s *standing) mark(id markID) mark {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.marks[id]
-}
-
-// overwrote says whether this owner's claim has come after the mail was settled, and what stood there.
-func (s *standing) overwrote(id markID) (mark, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.marks[id], s.overwritten[id]
-}
-
-// makeMarkID takes the 32 hex digits of an id; of anything else a hash.
-func makeMarkID(id string) markID {
-	var m markID
-	if len(id) == 32 {
-		if _, err := hex.Decode(m[:], []byte(id)); err == nil {
-			return m
-		}
-	}
-	sum := sha256.Sum256([]byte(id))
-	copy(m[:], sum[:])
-	return m
 }

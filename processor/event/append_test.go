@@ -15,13 +15,15 @@ func TestMessagesAppendWhatJSONMakes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := func() string { return text.Draw(t, "text") }
 		o := func() *string { return optional.Draw(t, "optional") }
+		number := func() *int { return rapid.Ptr(rapid.Int(), true).Draw(t, "number") }
 		n := Notice{s(), s(), s(), o(), o(), o(), o(), o(), s(), o(), s(), s(), s(), s(), s(), rapid.Bool().Draw(t, "virtual"), s()}
 		m := Mail{ID: s(), Kind: s(), RegistrationRef: s(), Language: s(), To: MailTo{s(), s()}, Threshold: o(), Due: o(), RunDate: s(),
-			DaysLeft: rapid.Ptr(rapid.Int(), true).Draw(t, "days left"), NotAfter: s(), EmittedAt: s(), AddressHash: s()}
+			DaysLeft: number(), NotAfter: s(), EmittedAt: s(), AddressHash: s()}
 		if rapid.Bool().Draw(t, "document") {
 			m.Document = &MailDocument{s(), s(), s()}
 		}
-		for _, v := range []appender{&n, &m} {
+		d := Delivery{s(), s(), rapid.Int().Draw(t, "attempts"), number(), o(), o(), o(), o(), s()}
+		for _, v := range []appender{&n, &m, &d} {
 			want, err := json.Marshal(v)
 			if got := v.AppendJSON(nil); err != nil || string(got) != string(want) {
 				t.Fatalf("%s\nencoding/json, %v: %s", got, err, want)
