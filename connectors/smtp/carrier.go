@@ -77,9 +77,22 @@ func (c *carrier) carry(j *job) report {
 		}
 	}
 	j.attempts++
-	rep.res = c.conn.send(c.run.sending, e, func() bool { return c.await(j) })
+	rep.res = c.conn.send(c.run.sending, e, leave{given: func() time.Time { return c.permitted(j) }, ask: func() bool { return c.await(j) }})
 	rep.stale = (rep.res.class == relayAway || rep.res.class == slowed) && rep.res.phase == PhaseMail && c.conn.mails > 1 && c.conn.broken.Load()
 	return rep
+}
+
+// permitted says until when the final dot may be written without asking; zero: ask. One that was tried before goes the way on
+// which the claim is renewed where the relay takes long to read it.
+func (c *carrier) permitted(j *job) (until time.Time) {
+	p := j.permit.Load()
+	switch {
+	case p == nil, j.attempts > 1, time.Since(p.looked) > c.run.options.Limits.Freshness:
+		return time.Time{}
+	case !j.notAfter.IsZero() && !c.run.options.Now().Before(j.notAfter):
+		return time.Time{}
+	}
+	return p.until
 }
 
 // await asks whether the final dot may be written. A relay does not wait for ever: neither does this.

@@ -39,10 +39,15 @@ type claim struct {
 	seen  time.Time
 }
 
+// permit is leave to write a mail's final dot, given before its carrier asks: until the claim is too old, and as long as the
+// look at the topics that it was given by is good (Limits.Freshness). nil: ask.
+type permit struct{ until, looked time.Time }
+
 // claim queues a claim on a job for the next round.
 func (r *run) claim(j *job) {
 	j.claims++
 	j.claimedAt, j.durable = time.Now(), false
+	j.permit.Store(nil)
 	who := r.owner
 	if j.over != "" {
 		who += " " + j.over
@@ -75,24 +80,34 @@ func (r *run) mark(j *job, reason string, h event.Header) event.Record {
 	return rec
 }
 
-// permit answers a carrier that waits for a mail's final dot, or leaves it waiting for the next round.
+// permit says what the last look means for a mail's final dot. A carrier that asks has its answer, or waits for the next round.
 func (r *run) permit(j *job) {
-	if j.ask == nil || !j.durable {
+	if !j.durable {
+		return
+	}
+	c, held := r.standing.claimOn(j.id)
+	status, _ := r.verdict(j)
+	may := held && c.owner == r.owner && status == "" && r.errPaused() == nil
+	until := j.claimedAt.Add(r.options.Limits.Claim)
+	if may {
+		j.permit.Store(&permit{until, r.looked})
+	} else {
+		j.permit.Store(nil)
+	}
+	if j.ask == nil {
 		return
 	}
 	answer := func(until time.Time) { j.ask <- until; j.ask = nil }
-	c, held := r.standing.claimOn(j.id)
-	status, _ := r.verdict(j)
 	switch {
-	case !held, c.owner != r.owner, status != "", r.errPaused() != nil:
+	case !may:
 		r.restore(j)
 		answer(time.Time{})
-	case time.Since(j.claimedAt) >= r.options.Limits.Claim:
+	case !time.Now().Before(until):
 		r.claim(j)
 	case r.looked.Before(j.askedAt.Add(-r.options.Limits.Freshness)):
 		r.next.look = true
 	default:
-		answer(j.claimedAt.Add(r.options.Limits.Claim))
+		answer(until)
 	}
 }
 

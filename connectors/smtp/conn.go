@@ -9,9 +9,15 @@ import (
 	"time"
 )
 
-// send hands one mail over. ready is asked right before the final dot; false calls the mail off.
-// When ctx ends, the connection is cut: before the dot that is a retry, after it the mail is in doubt.
-func (c *conn) send(ctx context.Context, e envelope, ready func() bool) result {
+// leave is what a mail's final dot needs. Without it the mail is called off.
+type leave struct {
+	given func() time.Time // until when the dot may be written, as far as is known; zero: ask
+	ask   func() bool      // waits for the answer
+}
+
+// send hands one mail over. When ctx ends, the connection is cut: before the dot that is a retry, after it the mail is in
+// doubt.
+func (c *conn) send(ctx context.Context, e envelope, l leave) result {
 	cut := context.AfterFunc(ctx, func() {
 		c.broken.Store(true)
 		_ = c.raw.Close()
@@ -29,7 +35,7 @@ func (c *conn) send(ctx context.Context, e envelope, ready func() bool) result {
 		// Nothing was asked: a goodbye, or an answer too many, which would be taken for the next one.
 		return c.lost(relayAway, PhaseMail, errNotReply)
 	}
-	res := c.transaction(e, ready)
+	res := c.transaction(e, l)
 	switch res.class {
 	case accepted:
 		c.rejections = 0
@@ -45,33 +51,52 @@ func (c *conn) send(ctx context.Context, e envelope, ready func() bool) result {
 	return res
 }
 
-func (c *conn) transaction(e envelope, ready func() bool) result {
+func (c *conn) transaction(e envelope, l leave) result {
 	commands := [...]string{c.mailCommand(e), "RCPT TO:<" + e.to + ">", "DATA"}
-	failed := c.lockStep
+	envelope := c.lockStep
 	if c.offers.pipelining {
-		failed = c.pipelined
+		envelope = c.pipelined
 	}
-	if res, ok := failed(commands); ok {
+	if res, failed := envelope(commands); failed {
 		return res
 	}
-	if err := c.write(e.body, c.options.CommandTimeout); err != nil {
-		return c.lost(relayAway, PhaseBody, err)
-	}
-	if c.text.R.Buffered() > 0 { // an answer before the mail is complete: the answers are out of step
+	if c.text.R.Buffered() > 0 { // an answer before the mail: the answers are out of step
 		return c.lost(relayAway, PhaseBody, errNotReply)
 	}
-	if !ready() {
-		c.broken.Store(true)
-		return result{class: calledOff, phase: PhaseBody}
-	}
-	if err := c.write(finalDot, c.options.CommandTimeout); err != nil {
-		return c.lost(inDoubt, PhaseDot, err)
+	if res, failed := c.message(e.body, l); failed {
+		return res
 	}
 	a, err := c.answer(c.options.DataTimeout)
 	if err != nil {
 		return c.lost(inDoubt, PhaseDot, err)
 	}
 	return c.answered(PhaseDot, a)
+}
+
+// message sends the message and its final dot: in one write where leave for the dot is given already, and then nothing of
+// either is written after the time that the leave is good for. failed says that it did not get out.
+func (c *conn) message(body []byte, l leave) (res result, failed bool) {
+	whole, timeout := body, c.options.CommandTimeout
+	left := time.Until(l.given())
+	if left > 0 {
+		whole, timeout = append(body, finalDot...), min(timeout, left)
+	}
+	out, err := c.write(whole, timeout)
+	switch {
+	case err != nil && out > len(body): // some of the dot may have got there
+		return c.lost(inDoubt, PhaseDot, err), true
+	case err != nil:
+		return c.lost(relayAway, PhaseBody, err), true
+	case left > 0:
+		return result{}, false
+	case !l.ask():
+		c.broken.Store(true)
+		return result{class: calledOff, phase: PhaseBody}, true
+	}
+	if _, err := c.write(finalDot, c.options.CommandTimeout); err != nil {
+		return c.lost(inDoubt, PhaseDot, err), true
+	}
+	return result{}, false
 }
 
 // The envelope is three commands; these are their phases and the first digits that let the mail go on.
@@ -97,7 +122,7 @@ func (c *conn) lockStep(commands [3]string) (res result, ok bool) {
 // pipelined sends the envelope at once (RFC 2920). Of several refusals the first is the mail's: the others follow from
 // it. ok says that there was one.
 func (c *conn) pipelined(commands [3]string) (res result, ok bool) {
-	if err := c.write([]byte(strings.Join(commands[:], "\r\n")+"\r\n"), c.options.CommandTimeout); err != nil {
+	if _, err := c.write([]byte(strings.Join(commands[:], "\r\n")+"\r\n"), c.options.CommandTimeout); err != nil {
 		return c.lost(relayAway, PhaseMail, err), true
 	}
 	var last reply
@@ -158,7 +183,7 @@ func (c *conn) lost(cl class, phase Phase, err error) result {
 
 // command sends one line and reads its answer.
 func (c *conn) command(line string) (reply, error) {
-	if err := c.write([]byte(line+"\r\n"), c.options.CommandTimeout); err != nil {
+	if _, err := c.write([]byte(line+"\r\n"), c.options.CommandTimeout); err != nil {
 		return reply{}, err
 	}
 	return c.answer(c.options.CommandTimeout)
@@ -172,15 +197,16 @@ func (c *conn) answer(timeout time.Duration) (reply, error) {
 	return readReply(c.text.R)
 }
 
-// write writes all of b out.
-func (c *conn) write(b []byte, timeout time.Duration) error {
+// write writes all of b out, or as much of it as it says.
+func (c *conn) write(b []byte, timeout time.Duration) (out int, err error) {
 	if err := c.session.UpdateDeadline(timeout); err != nil {
-		return err
+		return 0, err
 	}
-	if _, err := c.text.W.Write(b); err != nil {
-		return err
+	n, err := c.text.W.Write(b)
+	if err == nil {
+		err = c.text.W.Flush()
 	}
-	return c.text.W.Flush()
+	return n - c.text.W.Buffered(), err
 }
 
 func (c *conn) reset() bool {

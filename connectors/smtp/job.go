@@ -3,6 +3,7 @@ package smtp
 import (
 	"encoding/json"
 	"regexp"
+	"sync/atomic"
 	"time"
 
 	"lejarat/processor/event"
@@ -39,6 +40,7 @@ type job struct {
 	claimedAt time.Time // before the claim was written
 	durable   bool      // the claim is, and what stood before it is known
 	over      string    // the owner whose claim it replaces
+	permit    atomic.Pointer[permit]
 	ask       chan time.Time
 	askedAt   time.Time
 }

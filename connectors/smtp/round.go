@@ -65,7 +65,8 @@ func (r *run) beginRound(stopping bool) {
 			w.fresh[f], f.fresh = f.fresh, nil
 		}
 	}
-	if len(w.entries)+len(w.commit) == 0 && !w.look {
+	// Offsets go with the next outcome, or at the latest with the next look; by themselves where nothing is under way.
+	if len(w.entries) == 0 && !w.look && (len(w.commit) == 0 || len(r.busy) > 0) {
 		return
 	}
 	r.next = round{}

@@ -65,6 +65,8 @@ func (r *run) loop(ctx context.Context) error {
 		return err
 	}
 	told := ctx.Done()
+	wait := time.NewTimer(0)
+	defer wait.Stop()
 	for {
 		stopping := ctx.Err() != nil
 		if !stopping {
@@ -81,7 +83,7 @@ func (r *run) loop(ctx context.Context) error {
 		if r.quiet() && (stopping || r.done()) {
 			return r.failed
 		}
-		wait := time.NewTimer(r.untilNext(stopping))
+		wait.Reset(r.untilNext(stopping))
 		var err error
 		select {
 		case rep := <-r.reports:
@@ -100,7 +102,6 @@ func (r *run) loop(ctx context.Context) error {
 			told = nil
 			r.giveBack()
 		}
-		wait.Stop()
 		if err != nil && (r.failed == nil || errors.Is(err, errUnrecorded)) {
 			r.failed = err
 			r.stop()

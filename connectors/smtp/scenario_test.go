@@ -24,27 +24,34 @@ import (
 //
 //	send [mails=N] [budget=D] [refusal=D] [in-doubt=park]
 //
-// Answers are described at scripted. mails says how many are queued in all by then.
+// Answers are described at scripted. mails says how many are queued in all by then. All must come out the same where each dot
+// needs a look of its own as where it goes with its message.
 func TestScenarios(t *testing.T) {
-	datadriven.Walk(t, filepath.Join("testdata", "scenarios"), func(t *testing.T, path string) {
-		t.Parallel()
-		s := &scenario{said: map[int]string{}}
-		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-			switch d.Cmd {
-			case "relay":
-				return s.start(t, d)
-			case "send":
-				return s.send(t, d)
-			}
-			d.Fatalf(t, "no command %s", d.Cmd)
-			return ""
+	for name, freshness := range map[string]time.Duration{"asking": time.Nanosecond, "together": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			datadriven.Walk(t, filepath.Join("testdata", "scenarios"), func(t *testing.T, path string) {
+				t.Parallel()
+				s := &scenario{freshness: freshness, said: map[int]string{}}
+				datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+					switch d.Cmd {
+					case "relay":
+						return s.start(t, d)
+					case "send":
+						return s.send(t, d)
+					}
+					d.Fatalf(t, "no command %s", d.Cmd)
+					return ""
+				})
+			})
 		})
-	})
+	}
 }
 
 // scenario is what the commands of one file share.
 type scenario struct {
 	*bench
+	freshness time.Duration
+
 	relay   *scripted
 	ca      string
 	mails   int
@@ -112,6 +119,7 @@ func (s *scenario) start(t *testing.T, d *datadriven.TestData) string {
 	s.relay, s.printed = serveScripted(t, relay), 0
 	if s.bench == nil {
 		s.bench = newBench(t, "")
+		s.options.Limits.Freshness = s.freshness
 	}
 	s.options.Relays[0].Address, s.options.Relays[0].TLS, s.options.Relays[0].CAFile = relay.address(), how, s.ca
 	return ""

@@ -1,0 +1,102 @@
+package smtp
+
+import (
+	"bytes"
+	"testing"
+	"time"
+)
+
+// dialled is a connection to a scripted relay, of the shipped kind.
+func dialled(t *testing.T, to *scripted) *conn {
+	t.Helper()
+	x := newBench(t, to.address()).options.withDefaults().Relays[0]
+	cfg, err := x.tlsConfig("relay")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := (&relay{options: x, hello: "client.example.hu", tls: cfg}).dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.close)
+	return c
+}
+
+// A message whose dot may be written by then goes out with it, and nobody is asked; one whose leave has run out, or that has
+// none, asks, and without an answer the relay sees no dot.
+func TestDotGoesWithTheMessage(t *testing.T) {
+	for _, c := range []struct {
+		name         string
+		given        time.Duration
+		answer       bool
+		asked, reads int
+		want         class
+	}{
+		{"given", time.Minute, false, 0, 1, accepted},
+		{"run out", -time.Millisecond, false, 1, 0, calledOff},
+		{"run out, then given", -time.Millisecond, true, 1, 1, accepted},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			relay := startScripted(t, allFine)
+			asked := 0
+			l := leave{given: func() time.Time { return time.Now().Add(c.given) }, ask: func() bool { asked++; return c.answer }}
+			e := envelope{id: "1", from: "a@example.hu", to: "b@example.hu", body: []byte("Subject: x\r\n\r\ny\r\n")}
+			res := dialled(t, relay).send(t.Context(), e, l)
+			if res.class != c.want || asked != c.asked || len(relay.received()) != c.reads {
+				t.Errorf("%+v, asked %d times, the relay read %d", res, asked, len(relay.received()))
+			}
+			if c.reads == 1 && relay.received()[0].data != string(e.body) {
+				t.Errorf("the relay read %q", relay.received()[0].data)
+			}
+		})
+	}
+}
+
+// A relay does not read on, and the leave runs out meanwhile: no dot is written after it, and nothing is in doubt.
+func TestLeaveRunsOutInTheBody(t *testing.T) {
+	goOn := make(chan struct{})
+	relay := startScripted(t, func(s step) string {
+		if s.verb == "BODY" {
+			<-goOn
+		}
+		return ""
+	})
+	defer close(goOn)
+	c := dialled(t, relay)
+	c.options.CommandTimeout = time.Minute
+	began := time.Now()
+	l := leave{given: func() time.Time { return began.Add(300 * time.Millisecond) }, ask: func() bool { t.Error("asked"); return true }}
+	line := append(bytes.Repeat([]byte("x"), 70), "\r\n"...)
+	res := c.send(t.Context(), envelope{id: "1", from: "a@example.hu", to: "b@example.hu", body: bytes.Repeat(line, 1<<18)}, l)
+	if res.class != relayAway || res.phase != PhaseBody || time.Since(began) > 30*time.Second {
+		t.Errorf("%v, class %d, after %v", res, res.class, time.Since(began))
+	}
+}
+
+// Leave is given ahead for a first attempt, by a look that is good, and not for a mail that is too late by now.
+func TestPermitted(t *testing.T) {
+	b := newBench(t, "127.0.0.1:1")
+	b.options.Limits.Freshness = time.Minute
+	c := &carrier{run: &run{Connector: mustConnector(t, b.options, b.join(), b.broker)}}
+	until := time.Now().Add(time.Hour)
+	fresh := &permit{until: until, looked: time.Now()}
+	for name, x := range map[string]struct {
+		permit   *permit
+		attempts int
+		notAfter time.Time
+		want     time.Time
+	}{
+		"fresh":        {fresh, 1, time.Time{}, until},
+		"in time":      {fresh, 1, testNow.Add(time.Second), until},
+		"none":         {nil, 1, time.Time{}, time.Time{}},
+		"tried before": {fresh, 2, time.Time{}, time.Time{}},
+		"too late":     {fresh, 1, testNow, time.Time{}},
+		"an old look":  {&permit{until: until, looked: time.Now().Add(-2 * time.Minute)}, 1, time.Time{}, time.Time{}},
+	} {
+		j := &job{attempts: x.attempts, notAfter: x.notAfter}
+		j.permit.Store(x.permit)
+		if got := c.permitted(j); !got.Equal(x.want) {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
