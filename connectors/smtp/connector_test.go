@@ -262,3 +262,14 @@ func TestInternationalAddresses(t *testing.T) {
 		checkNoPersonalData(t, b, nil)
 	}
 }
+
+func TestUsableIDs(t *testing.T) {
+	for id, want := range map[string]bool{
+		sampleMail(1).ID: true, "a": true, "7": true, "Id-1_2.x": true, strings.Repeat("x", 60): true,
+		"": false, strings.Repeat("x", 61): false, "-a": false, ".a": false, "_a": false, "a b": false, "a\n": false, "á": false, "a/b": false, "a>": false,
+	} {
+		if usableID(id) != want {
+			t.Errorf("%q: %v", id, !want)
+		}
+	}
+}

@@ -2,7 +2,7 @@ package smtp
 
 import (
 	"encoding/json"
-	"regexp"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -48,13 +48,18 @@ type job struct {
 // refused says that its refusals are about itself.
 func (j *job) refused(l Limits) bool { return j.refusals >= l.Refusals }
 
-var usableID = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]{0,59}$`)
+// usableID says whether an id can be a key of deliveries and stand in a header: up to 60 ASCII letters, digits, dots, hyphens and
+// underscores, a letter or digit first.
+func usableID(id string) bool {
+	return id != "" && len(id) <= 60 && !strings.ContainsAny(id[:1], "._-") &&
+		!strings.ContainsFunc(id, func(r rune) bool { return !isHostRune(r) && r != '.' && r != '_' })
+}
 
 // decode reads a record of the queue. ok is false where not even the id can be used.
 func decode(r event.Record, o Options) (j *job, ok bool) {
 	j = &job{record: r, pause: backoff{min: o.Retry.Min, max: o.Retry.Max}}
 	err := json.Unmarshal(r.Value, &j.mail)
-	if !usableID.MatchString(j.mail.ID) {
+	if !usableID(j.mail.ID) {
 		return j, false
 	}
 	j.id = makeMarkID(j.mail.ID)

@@ -82,10 +82,10 @@ func replyLine(line string) (code int, words string, last bool) {
 // interpret finds in the words what may be recorded of them.
 func (a *reply) interpret(text string) {
 	a.enhanced = enhancedCode.FindString(text)
-	if a.code/100 != 2 {
+	rest := strings.TrimSpace(strings.TrimPrefix(text, a.enhanced))
+	if a.code/100 != 2 || len(rest) < len("id=1234") { // such as the "Ok" to each line of an envelope
 		return
 	}
-	rest := strings.TrimSpace(strings.TrimPrefix(text, a.enhanced))
 	for _, pattern := range queueIDs {
 		if m := pattern.FindStringSubmatch(rest); m != nil {
 			a.queueID = m[1]
