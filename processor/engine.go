@@ -79,6 +79,11 @@ func open(ctx context.Context, cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	e.startup.over("checked", cfg.Clock.Real())
+	stores := int(cfg.Partitions) + 1
+	for _, partitions := range e.inputs {
+		stores += int(partitions)
+	}
+	cfg.Shared.Expect(stores)
 	var err error
 	if e.ledger, err = openLedger(ctx, &e.cfg); err != nil {
 		return nil, err

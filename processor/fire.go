@@ -85,7 +85,7 @@ func (t *watchTask) fire(ctx context.Context) error {
 		t.again()
 		return nil
 	}
-	c := chunk{task: t, day: t.day(), batch: t.store.Batch(), ids: map[journal.Ref]watch.Decision{}, marks: map[journal.Ref]bool{}, counts: map[watch.Count]int{}}
+	c := chunk{task: t, day: t.day(), batch: t.store.SortedBatch(), ids: map[journal.Ref]watch.Decision{}, marks: map[journal.Ref]bool{}, counts: map[watch.Count]int{}}
 	next, err := t.decide(&c)
 	if err != nil {
 		c.batch.Discard()
@@ -167,7 +167,6 @@ func (t *watchTask) fired(c *chunk, v *RunRecord, offset int64, next []byte) err
 	if err := t.ledger.add(c.notices, t.run.date, c.at, c.records); err != nil {
 		return err
 	}
-	c.batch.Sort()
 	if err := c.batch.Commit(); err != nil {
 		return err
 	}

@@ -122,7 +122,7 @@ func (l *Ledger) step(ctx context.Context, wait time.Duration) error {
 func (l *Ledger) apply(records []event.Record) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := l.store.Batch()
+	b := l.store.SortedBatch()
 	moved := false
 	skips := map[journal.Ref]skip{}
 	emitted := map[journal.Ref]bool{}
@@ -154,7 +154,6 @@ func (l *Ledger) apply(records []event.Record) error {
 	if !moved && b.Len() == 0 {
 		b.Discard()
 	} else {
-		b.Sort()
 		if err := b.Commit(); err != nil {
 			return err
 		}
@@ -187,7 +186,7 @@ func (l *Ledger) setSkipped(b *state.Batch, id journal.Ref, s skip) error {
 func (l *Ledger) add(notices []watch.Notice, run event.Date, at time.Time, records []event.Record) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := l.store.Batch()
+	b := l.store.SortedBatch()
 	decided := when(run, at)
 	for i := range notices {
 		n := &notices[i]
@@ -198,7 +197,6 @@ func (l *Ledger) add(notices []watch.Notice, run event.Date, at time.Time, recor
 			return err
 		}
 	}
-	b.Sort()
 	if err := b.Commit(); err != nil {
 		return err
 	}

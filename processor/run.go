@@ -118,6 +118,12 @@ func (t *watchTask) work(ctx context.Context) error {
 	case phaseLedger:
 		return t.catchUp(ctx)
 	case phaseRules:
+		if err := t.settle(); err != nil { // marks and position speak of what was applied
+			return err
+		}
+		if err := t.compact(ctx); err != nil {
+			return err
+		}
 		return t.enterOpen()
 	case phaseGather:
 		done, err := t.gather()

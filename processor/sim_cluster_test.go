@@ -117,8 +117,9 @@ func (s *sim) flush(i *simInstance, every bool) {
 	}
 	cfg := &i.eng.cfg
 	for _, tp := range orderedKeys(i.watch) {
-		if every || s.rng.IntN(2) == 0 {
-			reopen(&i.watch[tp].store, cfg.storeDir("watch", cfg.Generation, tp.Partition), cfg.stamp(i.eng.journalID))
+		if t := i.watch[tp]; every || s.rng.IntN(2) == 0 {
+			s.check(t.settle()) // a batch is of the store that it was begun in
+			reopen(&t.store, cfg.storeDir("watch", cfg.Generation, tp.Partition), cfg.stamp(i.eng.journalID))
 		}
 	}
 	for _, tp := range orderedKeys(i.intake) {

@@ -54,8 +54,10 @@ func (h *handle) publishWatch(t *watchTask) {
 	if h.marks == nil {
 		h.marks = map[event.TopicPartition]journal.Watermark{}
 	}
-	for tp, m := range t.marks {
-		h.marks[tp] = m
+	if t.batch == nil { // the store holds what the marks say
+		for tp, m := range t.marks {
+			h.marks[tp] = m
+		}
 	}
 	h.store, h.run = t.store, t.run.detail
 }

@@ -33,13 +33,25 @@ type watchTask struct {
 	starting *clockQuestion // nil once the clock was looked at
 	cursor   event.Date     // the last day whose entries were all judged in this store
 	bulk     bool           // this store's first fill
+	filling  bool           // the store is not in order yet
 	rules    string         // hash of the rules that the timeline was made for
 	poison   int64          // offset of a record that cannot be read, -1 for none
 	run      run
 	applied  int
-	delays   []time.Duration // of the batch under way, for the observer
+	batch    *state.Batch    // what was applied and is not in the store yet
+	begun    time.Time       // real time of its first record
+	heard    time.Time       // real time of the last record
+	delays   []time.Duration // of the poll under way, for the observer
 	key      []byte          // of the write under way
 }
+
+// Limits while a store is filled: how many writes a batch holds, for how long it waits for them, and after how long without
+// any the store is brought into order.
+const (
+	fillWrites = 50_000
+	fillWait   = 2 * time.Second
+	fillIdle   = 5 * time.Second
+)
 
 // Key prefixes of the watch store.
 const (
@@ -97,7 +109,13 @@ func (t *watchTask) open(journalID string) (err error) {
 	if t.store, err = openStore(t.cfg, dir, t.cfg.stamp(journalID)); err != nil {
 		return err
 	}
-	return t.load()
+	if err := t.load(); err != nil {
+		return err
+	}
+	if t.filling, t.heard = t.bulk, t.cfg.Clock.Real(); t.filling {
+		t.store.Fill()
+	}
+	return nil
 }
 
 // restore applies the journal to its present end.
@@ -119,7 +137,7 @@ func (t *watchTask) restore(ctx context.Context, progress *Progress) error {
 		}
 		progress.add(t.position - before)
 	}
-	return nil
+	return t.settle()
 }
 
 func (t *watchTask) load() error {
@@ -219,38 +237,71 @@ func (t *watchTask) apply(ctx context.Context, wait time.Duration) error {
 	}
 	t.applied = len(records)
 	position := t.reader.Position(t.tp)
+	now := t.cfg.Clock.Real()
 	if position == t.position && len(records) == 0 {
-		return nil
+		if err := t.settle(); err != nil || now.Sub(t.heard) < fillIdle {
+			return err
+		}
+		return t.compact(ctx)
 	}
+	t.heard = now
 	today, _ := t.cfg.today()
 	at := watch.Applied{Today: today, Floor: max(today, t.cursor+1), Bulk: t.bulk}
 	if t.run.closed() {
 		at.Floor = max(at.Floor, t.run.date+1)
 	}
 	t.delays = t.delays[:0]
-	now := t.cfg.Clock.Real()
-	b := t.store.Batch()
+	if t.batch == nil {
+		t.batch, t.begun = t.newBatch(), now
+	}
 	for i := range records {
 		if records[i].Control {
 			continue
 		}
-		if err := t.applyRecord(b, &records[i], at, now); err != nil {
+		if err := t.applyRecord(t.batch, &records[i], at, now); err != nil {
 			var refused *Refused
 			if errors.As(err, &refused) {
-				b.Discard()
 				return err
 			}
-			t.poisoned(b, &records[i], err)
+			t.poisoned(t.batch, &records[i], err)
 		}
 	}
 	t.position = position
-	b.Set([]byte{watchPosition}, binary.BigEndian.AppendUint64(nil, uint64(position)))
-	alive(t.cfg, b)
-	if err := b.Commit(); err != nil {
-		return err
-	}
 	t.cfg.observe(AppliedRows{Partition: t.tp.Partition, Records: len(records), Delays: t.delays})
-	return nil
+	if t.bulk && len(records) > 0 && t.batch.Len() < fillWrites && now.Sub(t.begun) < fillWait {
+		return nil
+	}
+	return t.settle()
+}
+
+// newBatch is for one poll's records, or for those of many while the store is filled for the first time: tens of thousands of
+// random keys in their order go into memory several times as fast as a thousand at a time.
+func (t *watchTask) newBatch() *state.Batch {
+	if t.bulk {
+		return t.store.SortedBatch()
+	}
+	return t.store.Batch()
+}
+
+// settle brings the store to what was applied. No run looks at it before: see work.
+func (t *watchTask) settle() error {
+	b := t.batch
+	if b == nil {
+		return nil
+	}
+	t.batch = nil
+	b.Set([]byte{watchPosition}, binary.BigEndian.AppendUint64(nil, uint64(t.position)))
+	alive(t.cfg, b)
+	return b.Commit()
+}
+
+// compact brings the store into order once it is filled.
+func (t *watchTask) compact(ctx context.Context) error {
+	if !t.filling {
+		return nil
+	}
+	t.filling = false
+	return t.store.Compact(ctx)
 }
 
 // poisoned stops the partition from firing: what the record said is not known, so any notice could be wrong.
@@ -354,6 +405,9 @@ func (t *watchTask) close() error {
 	}
 	if t.writer != nil {
 		t.writer.Close()
+	}
+	if t.batch != nil {
+		t.batch.Discard() // it is read again
 	}
 	if t.store != nil {
 		return t.store.Close()

@@ -3,6 +3,7 @@ package state
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -12,17 +13,22 @@ import (
 type Batch struct {
 	s      *Store
 	b      *pebble.Batch
-	writes []write // of a model
+	writes []write // instead of b, of a model and of a sorted batch
 	text   []byte  // what they hold
 }
 
 // Batch begins an empty batch.
 func (s *Store) Batch() *Batch {
 	if s.model != nil {
-		return &Batch{s: s}
+		return s.SortedBatch()
 	}
 	return &Batch{s: s, b: s.db.NewBatch()}
 }
+
+// SortedBatch begins an empty batch whose writes may come in any order and are put in that of their keys at the end; of
+// several on one key the last counts. Many random keys go into memory three times as fast that way: each is looked for from
+// where the one before stands. Where few are written, or the keys ascend, it gains nothing.
+func (s *Store) SortedBatch() *Batch { return &Batch{s: s} }
 
 // Set writes a key; both slices may be reused afterwards.
 func (b *Batch) Set(key, value []byte) {
@@ -35,11 +41,11 @@ func (b *Batch) Set(key, value []byte) {
 	}
 }
 
-// copy keeps what a model is given, many together. It is never nil.
+// copy keeps what is given, many together. It is never nil.
 func (b *Batch) copy(p []byte) []byte {
 	from := len(b.text)
 	if from+len(p) >= cap(b.text) {
-		b.text, from = make([]byte, 0, max(512, len(p))), 0
+		b.text, from = make([]byte, 0, max(512, min(2*cap(b.text), 64<<10), len(p)+1)), 0
 	}
 	b.text = append(b.text, p...)
 	return b.text[from:len(b.text):len(b.text)]
@@ -56,44 +62,44 @@ func (b *Batch) Delete(key []byte) {
 	}
 }
 
-// Sort puts the writes in the order of their keys; of several on one key the last still counts. Many random keys go into
-// memory three times as fast that way: each is looked for from where the one before stands. Where few are written, or the
-// keys ascend, it gains nothing.
-func (b *Batch) Sort() {
-	if b.b == nil {
-		return
-	}
-	type entry struct {
-		key, value []byte
-		place      int32
-		delete     bool
-	}
-	entries := make([]entry, 0, b.b.Count())
-	r := b.b.Reader()
-	for {
-		kind, key, value, ok, err := r.Next()
-		if err != nil {
-			panic("reading a batch in memory: " + err.Error())
-		}
-		if !ok {
-			break
-		}
-		entries = append(entries, entry{key, value, int32(len(entries)), kind == pebble.InternalKeyKindDelete})
-	}
-	slices.SortFunc(entries, func(a, b entry) int { // a stable sort takes three times as long
-		return cmp.Or(bytes.Compare(a.key, b.key), cmp.Compare(a.place, b.place))
-	})
-	sorted := &Batch{s: b.s, b: b.s.db.NewBatchWithSize(b.b.Len())}
-	for i := range entries {
-		if e := &entries[i]; e.delete {
-			sorted.Delete(e.key)
-		} else {
-			sorted.Set(e.key, e.value)
-		}
-	}
-	b.b.Close()
-	b.b = sorted.b
+// head stands for a write while it is sorted: the first 16 bytes of its key decide nearly always, and numbers are compared
+// and moved ten times as fast as slices.
+type head struct {
+	high, low uint64
+	place     int // among the writes
 }
+
+// sort hands the writes to Pebble in the order of their keys.
+func (b *Batch) sort() {
+	heads, size := make([]head, len(b.writes)), 0
+	for i := range b.writes {
+		var first [16]byte
+		copy(first[:], b.writes[i].key)
+		heads[i] = head{binary.BigEndian.Uint64(first[:]), binary.BigEndian.Uint64(first[8:]), i}
+		size += len(b.writes[i].key) + len(b.writes[i].value) + writeOverhead
+	}
+	slices.SortFunc(heads, func(x, y head) int {
+		switch {
+		case x.high != y.high:
+			return cmp.Compare(x.high, y.high)
+		case x.low != y.low:
+			return cmp.Compare(x.low, y.low)
+		}
+		return cmp.Or(bytes.Compare(b.writes[x.place].key, b.writes[y.place].key), cmp.Compare(x.place, y.place))
+	})
+	sorted := Batch{s: b.s, b: b.s.db.NewBatchWithSize(size)}
+	for i := range heads {
+		if w := &b.writes[heads[i].place]; w.value == nil {
+			sorted.Delete(w.key)
+		} else {
+			sorted.Set(w.key, w.value)
+		}
+	}
+	*b = sorted
+}
+
+// writeOverhead is the most that Pebble adds to a key and a value of moderate length in a batch.
+const writeOverhead = 7
 
 // Len is the number of writes collected.
 func (b *Batch) Len() int {
@@ -105,8 +111,11 @@ func (b *Batch) Len() int {
 
 // Commit applies the batch and ends it.
 func (b *Batch) Commit() error {
-	if b.b == nil {
+	if b.s.model != nil {
 		return b.s.model.commit(b.writes)
+	}
+	if b.b == nil {
+		b.sort()
 	}
 	defer b.b.Close()
 	if err := b.s.Err(); err != nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,18 +39,19 @@ var (
 
 // Shared is what all stores of a process have in common.
 type Shared struct {
-	cache *pebble.Cache
-	files *pebble.FileCache
-	fs    vfs.FS
-	model *Model // instead of all of the above
-	work  work
+	cache      *pebble.Cache
+	cacheBytes int64
+	files      *pebble.FileCache
+	fs         vfs.FS
+	model      *Model // instead of all of the above
+	work       work
 	// Fatal is told of a fault after which the process must end at once, and must not return; nil panics.
 	Fatal func(text string)
 }
 
 // NewShared makes the block cache of cacheBytes for all stores. With memory the stores live in memory only.
 func NewShared(cacheBytes int64, memory bool) *Shared {
-	s := &Shared{cache: pebble.NewCache(cacheBytes), files: pebble.NewFileCache(8, maxOpenFiles), fs: vfs.Default}
+	s := &Shared{cache: pebble.NewCache(cacheBytes), cacheBytes: cacheBytes, files: pebble.NewFileCache(8, maxOpenFiles), fs: vfs.Default}
 	if memory {
 		s.fs = vfs.NewMem()
 	}
@@ -81,11 +83,11 @@ func (s *Shared) Close() {
 // Named limits; research: relaxed level 0 decides the load rate, small memtables the memory of many stores.
 const (
 	maxOpenFiles    = 4096
-	memTableBytes   = 16 << 20
+	memTableBytes   = 8 << 20
 	memTablesQueued = 4
 	level0Files     = 200
 	level0Sublevels = 20
-	level0Stop      = 64
+	level0Stop      = 2000 // a store that is being filled has hundreds
 	baseLevelBytes  = 512 << 20
 	bloomBitsPerKey = 10
 )
@@ -115,6 +117,7 @@ type Store struct {
 	// lastFlush is when Maintain last asked for a flush; dirty: something was written since.
 	lastFlush time.Time
 	dirty     atomic.Bool
+	filling   atomic.Bool
 }
 
 // Open opens or makes the store in dir. fresh says that it was made now. The errors name dir and what to do.
@@ -167,8 +170,9 @@ func (s *Store) options(shared *Shared) *pebble.Options {
 		MemTableSize: memTableBytes, MemTableStopWritesThreshold: memTablesQueued,
 		L0CompactionFileThreshold: level0Files, L0CompactionThreshold: level0Sublevels,
 		L0StopWritesThreshold: level0Stop, LBaseMaxBytes: baseLevelBytes,
-		CompactionConcurrencyRange: func() (int, int) { return 1, 1 },
+		CompactionConcurrencyRange: s.compactions,
 	}
+	o.Experimental.L0CompactionConcurrency, o.Experimental.CompactionDebtConcurrency = math.MaxInt32, math.MaxInt64 // none more
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBitsPerKey)
 	}

@@ -1,0 +1,61 @@
+package state
+
+import (
+	"context"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// Fill says that much will be written before anything is read in order: nothing is compacted until Compact is called. Of a
+// store of 3 million rows, compaction on the way would write each six times.
+func (s *Store) Fill() { s.filling.Store(true) }
+
+// Compact ends Fill, and returns when the store is in order: a cursor passes over one table then, instead of a hundred at
+// once. It takes a second for every 20 MB; what is written meanwhile is taken in, and ctx ends the wait.
+func (s *Store) Compact(ctx context.Context) error {
+	if s.model != nil {
+		return nil
+	}
+	s.filling.Store(false)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-s.fault.met: // Pebble would try again for ever
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	err := s.db.Compact(ctx, []byte{0}, []byte{0xff}, false)
+	if fault := s.Err(); fault != nil {
+		return fault
+	}
+	if err != nil && ctx.Err() == nil {
+		return explain("writing to", s.dir, err)
+	}
+	return ctx.Err()
+}
+
+// compactions are how many may run at once in this store: Pebble asks again whenever one could begin. Where the least is less
+// than the most, it takes as many more than the least as L0CompactionConcurrency and CompactionDebtConcurrency say.
+func (s *Store) compactions() (least, most int) {
+	if s.filling.Load() {
+		return 0, 1
+	}
+	return 1, 1
+}
+
+// Expect makes room beside the block cache for what so many stores hold in memory until it is on disk. Pebble takes that from
+// the cache, and a dozen stores that are being filled would leave nothing of it: every look-up would read the disk. It is
+// called before the first store is opened.
+func (s *Shared) Expect(stores int) {
+	if s.model != nil {
+		return
+	}
+	s.cache.Unref()
+	s.cache = pebble.NewCache(s.cacheBytes + int64(stores)*memoryOfStore)
+}
+
+// memoryOfStore is what a store that is being filled holds in memory on average: one memtable, and half the time another that
+// is being written.
+const memoryOfStore = memTableBytes * 3 / 2

@@ -1,0 +1,71 @@
+package state
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+)
+
+// TestFill: what is written to a store that is being filled is compacted at its end, and only then, however much it is.
+func TestFill(t *testing.T) {
+	shared := NewShared(1<<20, true)
+	defer shared.Close()
+	shared.Expect(1)
+	s, _ := open(t, "store", shared, nil)
+	defer s.Close()
+	s.Fill()
+	rng := rand.New(rand.NewPCG(1, 1))
+	const flushes, rows = 3 * level0Sublevels, 200
+	for range flushes {
+		b := s.SortedBatch()
+		for range rows {
+			b.Set(binary.BigEndian.AppendUint64(nil, rng.Uint64()>>1|1<<56), []byte("x"))
+		}
+		if err := b.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m := s.db.Metrics(); m.Levels[0].Sublevels < flushes || m.Compact.Count != 0 {
+		t.Errorf("%d of %d flushes still stand apart, after %d compactions", m.Levels[0].Sublevels, flushes, m.Compact.Count)
+	}
+	if err := s.Compact(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if m := s.db.Metrics(); m.Levels[0].TablesCount != 0 || m.Compact.Count == 0 {
+		t.Errorf("afterwards %d tables are left, after %d compactions", m.Levels[0].TablesCount, m.Compact.Count)
+	}
+	cur, err := s.Cursor([]byte{1}, []byte{0xff})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for ok := cur.Seek([]byte{1}); ok; ok = cur.Next() {
+		found++
+	}
+	if err := cur.Close(); err != nil || found != flushes*rows {
+		t.Errorf("%d rows of %d, %v", found, flushes*rows, err)
+	}
+}
+
+// TestFilledStoreOnAFullDisk: the end of the filling says what is wrong instead of waiting for ever.
+func TestFilledStoreOnAFullDisk(t *testing.T) {
+	shared := NewShared(1<<20, true)
+	defer shared.Close()
+	full := false
+	shared.Fill(func(string) bool { return full })
+	s, _ := open(t, "store", shared, nil)
+	s.Fill()
+	b := s.Batch()
+	b.Set([]byte("key"), []byte("value"))
+	if err := b.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	full = true
+	if err := s.Compact(t.Context()); err == nil {
+		t.Error("nothing is said of the full disk")
+	}
+	_ = s.Close() // it says the same again
+}
