@@ -17,8 +17,8 @@ type ownNotices struct {
 	hashes map[uint64]struct{} // of what the tail has not met yet
 }
 
-// ownMost bounds them, to some 20 MB: where the tail is that far behind, or met them first, they are forgotten, and what comes is read.
-const ownMost = 1 << 20
+// ownMost bounds them: where the tail is that far behind, or met them first, they are forgotten, and what comes is read.
+const ownMost = 1 << 17
 
 func newOwnNotices() ownNotices {
 	return ownNotices{seed: maphash.MakeSeed(), hashes: map[uint64]struct{}{}}

@@ -48,6 +48,7 @@ type loadStep struct {
 func (l *load) steps() []loadStep {
 	return []loadStep{
 		{"fill", true, l.fill},
+		{"warm", false, l.warm},
 		{"floor", false, l.floor},
 		{"rebuild", true, l.rebuild},
 		{"floor", false, l.floor},
