@@ -60,13 +60,17 @@ func (f *former) read(ctx context.Context, progress *Progress) error {
 		return err
 	}
 	defer reader.Close()
-	for behind := true; behind; {
+	behind := func() bool {
+		for tp, span := range spans {
+			if from[tp] < span.End {
+				return true
+			}
+		}
+		return false
+	}
+	for behind() { // an empty journal has nothing to wait for
 		if err := f.step(ctx, reader, from, progress); err != nil {
 			return err
-		}
-		behind = false
-		for tp, span := range spans {
-			behind = behind || from[tp] < span.End
 		}
 	}
 	return nil
