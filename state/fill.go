@@ -53,9 +53,9 @@ func (s *Shared) Expect(stores int) {
 		return
 	}
 	s.cache.Unref()
-	s.cache = pebble.NewCache(s.cacheBytes + int64(stores)*memoryOfStore)
+	s.cache = pebble.NewCache(s.cacheBytes + int64(stores)*roomOfStore)
 }
 
-// memoryOfStore is what a store that is being filled holds in memory on average: one memtable, and half the time another that
-// is being written.
-const memoryOfStore = memTableBytes * 3 / 2
+// roomOfStore is about half of what a store holds in memory while it is filled. The other half still comes from the cache:
+// once the stores are filled all of it is for blocks, and the memory of a run is bounded too.
+const roomOfStore = memTableBytes / 2
