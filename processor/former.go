@@ -60,15 +60,7 @@ func (f *former) read(ctx context.Context, progress *Progress) error {
 		return err
 	}
 	defer reader.Close()
-	behind := func() bool {
-		for tp, span := range spans {
-			if from[tp] < span.End {
-				return true
-			}
-		}
-		return false
-	}
-	for behind() { // an empty journal has nothing to wait for
+	for !reached(from, spans) {
 		if err := f.step(ctx, reader, from, progress); err != nil {
 			return err
 		}

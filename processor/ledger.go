@@ -208,12 +208,7 @@ func (l *Ledger) add(notices []watch.Notice, run event.Date, at time.Time, recor
 func (l *Ledger) reached(ends map[event.TopicPartition]event.Span) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for tp, span := range ends {
-		if l.positions[tp] < span.End {
-			return false
-		}
-	}
-	return true
+	return reached(l.positions, ends)
 }
 
 // restored says whether everything is read that was decided when the ledger was opened.

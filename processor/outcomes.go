@@ -102,14 +102,7 @@ func (o *Outcomes) readAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return readAll(ctx, func() bool {
-		for tp, span := range ends {
-			if o.positions[tp] < span.End {
-				return false
-			}
-		}
-		return true
-	}, o.step)
+	return readAll(ctx, func() bool { return reached(o.positions, ends) }, o.step)
 }
 
 func (o *Outcomes) close() {

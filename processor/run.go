@@ -121,7 +121,7 @@ func (t *watchTask) work(ctx context.Context) error {
 		if err := t.settle(); err != nil { // marks and position speak of what was applied
 			return err
 		}
-		if err := t.compact(ctx); err != nil {
+		if err := t.store.Compact(ctx); err != nil {
 			return err
 		}
 		return t.enterOpen()
@@ -263,6 +263,16 @@ func of(spans map[event.TopicPartition]event.Span, topic string) map[event.Topic
 		}
 	}
 	return out
+}
+
+// reached says whether positions stand at the ends, or behind them.
+func reached(positions map[event.TopicPartition]int64, ends map[event.TopicPartition]event.Span) bool {
+	for tp, span := range ends {
+		if positions[tp] < span.End {
+			return false
+		}
+	}
+	return true
 }
 
 // lagging is the first source partition of which not everything below the barrier has been applied here.

@@ -215,12 +215,7 @@ func (r *Runs) keep(date event.Date, v RunRecord, offset int64) {
 func (r *Runs) reached(ends map[event.TopicPartition]event.Span) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for tp, span := range ends {
-		if r.positions[tp] < span.End {
-			return false
-		}
-	}
-	return true
+	return reached(r.positions, ends)
 }
 
 // restored says whether everything is read that the topic held when it was opened.

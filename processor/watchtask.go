@@ -33,7 +33,6 @@ type watchTask struct {
 	starting *clockQuestion // nil once the clock was looked at
 	cursor   event.Date     // the last day whose entries were all judged in this store
 	bulk     bool           // this store's first fill
-	filling  bool           // the store is not in order yet
 	rules    string         // hash of the rules that the timeline was made for
 	poison   int64          // offset of a record that cannot be read, -1 for none
 	run      run
@@ -112,7 +111,8 @@ func (t *watchTask) open(journalID string) (err error) {
 	if err := t.load(); err != nil {
 		return err
 	}
-	if t.filling, t.heard = t.bulk, t.cfg.Clock.Real(); t.filling {
+	t.heard = t.cfg.Clock.Real()
+	if t.bulk {
 		t.store.Fill()
 	}
 	return nil
@@ -242,7 +242,7 @@ func (t *watchTask) apply(ctx context.Context, wait time.Duration) error {
 		if err := t.settle(); err != nil || now.Sub(t.heard) < fillIdle {
 			return err
 		}
-		return t.compact(ctx)
+		return t.store.Compact(ctx)
 	}
 	t.heard = now
 	today, _ := t.cfg.today()
@@ -293,15 +293,6 @@ func (t *watchTask) settle() error {
 	b.Set([]byte{watchPosition}, binary.BigEndian.AppendUint64(nil, uint64(t.position)))
 	alive(t.cfg, b)
 	return b.Commit()
-}
-
-// compact brings the store into order once it is filled.
-func (t *watchTask) compact(ctx context.Context) error {
-	if !t.filling {
-		return nil
-	}
-	t.filling = false
-	return t.store.Compact(ctx)
 }
 
 // poisoned stops the partition from firing: what the record said is not known, so any notice could be wrong.

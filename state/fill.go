@@ -10,13 +10,12 @@ import (
 // store of 3 million rows, compaction on the way would write each six times.
 func (s *Store) Fill() { s.filling.Store(true) }
 
-// Compact ends Fill, and returns when the store is in order: a cursor passes over one table then, instead of a hundred at
-// once. It takes a second for every 20 MB; what is written meanwhile is taken in, and ctx ends the wait.
+// Compact ends Fill, where it was called, and returns when the store is in order: a cursor passes over one table then, instead
+// of a hundred at once. It takes a second for every 20 MB; what is written meanwhile is taken in, and ctx ends the wait.
 func (s *Store) Compact(ctx context.Context) error {
-	if s.model != nil {
+	if !s.filling.Swap(false) || s.model != nil {
 		return nil
 	}
-	s.filling.Store(false)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {

@@ -51,7 +51,8 @@ type State struct {
 	Dir string `yaml:"dir"`
 	// Generation numbers the journal in use, from 1. Default 1.
 	Generation int `yaml:"generation"`
-	// Cache is the block cache that all stores of the process share. Default 256MiB.
+	// Cache is the block cache that all stores of the process share; stores that are being filled take some of it for what is
+	// not on disk yet. Default 256MiB.
 	Cache Bytes `yaml:"cache"`
 	// FlushEvery is the longest time for which applied input stands in memory only; what a crash loses is
 	// read again from the topics. Default 30s.
