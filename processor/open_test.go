@@ -2,10 +2,13 @@ package processor
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"strings"
 	"testing"
 	"time"
+
+	"lejarat/processor/event"
 )
 
 // TestStateTooOld: what a store missed while it lay still may be gone from the topics (tombstones are, after a while), so
@@ -44,5 +47,23 @@ func TestStateTooOld(t *testing.T) {
 				t.Errorf("want %q once and nothing again, got\n%s", want, got)
 			}
 		})
+	}
+}
+
+// TestNoIntakeTaskOpens: the right to the source is taken away in the moment of the first assignment, with the journal still
+// empty. Each task gets nothing, and makes an attempt of its own; the instance lives.
+func TestNoIntakeTaskOpens(t *testing.T) {
+	h := newHarness(t)
+	e := h.open(t)
+	tp := event.TopicPartition{Topic: documentTopic}
+	if err := h.runs.readAll(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	h.log.Deny(documentTopic, true)
+	ready := make(chan *intakeTask, 1)
+	e.restoreTogether(context.Background(), map[event.TopicPartition]*handle{tp: {}},
+		map[event.TopicPartition]context.Context{tp: context.Background()}, map[event.TopicPartition]chan *intakeTask{tp: ready})
+	if task, ok := <-ready; ok {
+		t.Errorf("handed over: %v", task)
 	}
 }

@@ -110,6 +110,9 @@ func (e *Engine) restoreTogether(ctx context.Context, handles map[event.TopicPar
 		h.restores(progress)
 		tasks = append(tasks, t)
 	}
+	if len(tasks) == 0 {
+		return
+	}
 	both, cancel := context.WithCancel(ctx)
 	defer cancel()
 	for _, t := range tasks {
