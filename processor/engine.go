@@ -46,6 +46,7 @@ type handle struct {
 	marks    map[event.TopicPartition]journal.Watermark // of a watch task: what it knows of the sources
 	position int64                                      // of an intake task: the next source offset
 	held     int64                                      // of an intake task: rows held
+	loading  bool                                       // more came than one takes at a time
 	store    *state.Store
 	run      string // of a watch task: why its run is held, "" while it is not
 }

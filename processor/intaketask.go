@@ -33,6 +33,7 @@ type intakeTask struct {
 	rejects    rejectShare
 	held       int64       // rows held
 	urgent     func() bool // a run is due, or about to be
+	crowded    func() bool // others load: what they write is read by a restart of this one, back to its last watermark
 	taken      map[intake.Verdict]int
 	loading    bool      // the last poll brought as much as one takes
 	seen       *seenRows // during a first load, else nil
@@ -46,7 +47,7 @@ func newIntakeTask(cfg *Config, tp event.TopicPartition, partitions int32, urgen
 	if !ok {
 		return nil, fmt.Errorf("topic %s is not a configured source", tp.Topic)
 	}
-	t := &intakeTask{cfg: cfg, src: src, tp: tp, core: cfg.Intake, partitions: partitions, urgent: urgent,
+	t := &intakeTask{cfg: cfg, src: src, tp: tp, core: cfg.Intake, partitions: partitions, urgent: urgent, crowded: func() bool { return false },
 		journalAt: make([]int64, cfg.Partitions)}
 	t.core.Source = src.Source
 	t.core.Partitions, t.core.Generation = cfg.Partitions, cfg.Generation
@@ -281,11 +282,12 @@ func (t *intakeTask) watermark(partition int32) event.Record {
 }
 
 func (t *intakeTask) watermarkDue(real time.Time) bool {
-	if t.mark == t.marked {
-		return real.Sub(t.markAt) >= t.cfg.Limits.WatermarkSame
-	}
 	every := t.cfg.Limits.WatermarkIdle
 	switch {
+	case t.mark == t.marked:
+		if every = t.cfg.Limits.WatermarkSame; t.crowded() {
+			every = min(every, t.cfg.Limits.WatermarkLoad)
+		}
 	case t.urgent() || t.marked.Held != t.mark.Held || t.marked.Lost != t.mark.Lost || t.marked.Complete != t.mark.Complete:
 		every = t.cfg.Limits.WatermarkBusy
 	case t.loading:

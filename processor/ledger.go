@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -25,7 +26,7 @@ type Ledger struct {
 
 	known *known
 
-	mu        sync.Mutex // orders writes: a skip must not overwrite an emission
+	mu        sync.Mutex // never held over a write: watch tasks wait for it with a chunk each
 	own       ownNotices
 	positions map[event.TopicPartition]int64
 	reader    event.Reader
@@ -119,46 +120,61 @@ func (l *Ledger) step(ctx context.Context, wait time.Duration) error {
 	return nil
 }
 
+// apply takes in what is not the instance's own.
 func (l *Ledger) apply(records []event.Record) error {
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	theirs := l.own.others(records)
+	l.mu.Unlock()
+	decided, err := l.readNotices(theirs)
+	if err != nil {
+		return err
+	}
 	b := l.store.SortedBatch()
-	moved := false
+	if err := l.enter(b, decided); err != nil {
+		b.Discard()
+		return err
+	}
+	moved := map[event.TopicPartition]int64{}
+	for tp, at := range l.positions {
+		if p := l.reader.Position(tp); p > at {
+			l.progress.add(p - at)
+			moved[tp] = p
+			b.Set(positionKey(tp.Partition), binary.BigEndian.AppendUint64(nil, uint64(p)))
+		}
+	}
+	if b.Len() == 0 {
+		b.Discard()
+	} else if err := b.Commit(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	maps.Copy(l.positions, moved)
+	l.mu.Unlock()
+	return l.store.Maintain(l.cfg.Clock.Real(), l.cfg.Limits.FlushEvery)
+}
+
+// enter puts decisions into b. Of two skips of one notice the later one stays.
+func (l *Ledger) enter(b *state.Batch, decided []decision) error {
 	skips := map[journal.Ref]skip{}
 	emitted := map[journal.Ref]bool{}
-	for i := range records {
-		if !records[i].Control {
-			if err := l.read(b, &records[i], emitted, skips); err != nil {
-				b.Discard()
-				return err
-			}
+	for i := range decided {
+		d := &decided[i]
+		if !d.Emitted {
+			skips[d.id] = d.skip
+			continue
 		}
+		emitted[d.id] = true
+		l.setEmitted(b, d.id, d.mark, d.Address, d.when)
 	}
 	for id, s := range skips {
 		if emitted[id] {
 			continue
 		}
 		if err := l.setSkipped(b, id, s); err != nil {
-			b.Discard()
 			return err
 		}
 	}
-	for tp := range l.positions {
-		if p := l.reader.Position(tp); p > l.positions[tp] {
-			l.progress.add(p - l.positions[tp])
-			l.positions[tp] = p
-			b.Set(positionKey(tp.Partition), binary.BigEndian.AppendUint64(nil, uint64(p)))
-			moved = true
-		}
-	}
-	if !moved && b.Len() == 0 {
-		b.Discard()
-	} else {
-		if err := b.Commit(); err != nil {
-			return err
-		}
-	}
-	return l.store.Maintain(l.cfg.Clock.Real(), l.cfg.Limits.FlushEvery)
+	return nil
 }
 
 func ledgerKey(kind byte, r journal.Ref) []byte { return append([]byte{kind}, r[:]...) }
@@ -170,7 +186,8 @@ func (l *Ledger) setEmitted(b *state.Batch, id, mark, address journal.Ref, when 
 	b.Set(ledgerKey(ledgerMark, mark), nil)
 }
 
-// setSkipped records a skip, unless the notice was emitted.
+// setSkipped records a skip, unless the notice was emitted. Where it is being emitted at the same moment both are recorded,
+// under keys of their own, and the emission is what counts.
 func (l *Ledger) setSkipped(b *state.Batch, id journal.Ref, s skip) error {
 	done, err := l.holds(ledgerEmitted, id)
 	if err == nil && !done {
@@ -184,8 +201,6 @@ func (l *Ledger) setSkipped(b *state.Batch, id journal.Ref, s skip) error {
 // add takes in what a watch task has just committed in the run of a date, ahead of the topic's tail. records are
 // what it wrote.
 func (l *Ledger) add(notices []watch.Notice, run event.Date, at time.Time, records []event.Record) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	b := l.store.SortedBatch()
 	decided := when(run, at)
 	for i := range notices {
@@ -200,7 +215,10 @@ func (l *Ledger) add(notices []watch.Notice, run event.Date, at time.Time, recor
 	if err := b.Commit(); err != nil {
 		return err
 	}
-	l.own.add(records, l.cfg.notifications())
+	hashes := l.own.of(records, l.cfg.notifications())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.own.add(hashes)
 	return nil
 }
 

@@ -5,21 +5,44 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"time"
 
 	"lejarat/processor/event"
 	"lejarat/processor/identity"
 	"lejarat/processor/journal"
 	"lejarat/processor/watch"
-	"lejarat/state"
+
+	"golang.org/x/sync/errgroup"
 )
 
-// read takes one notification in. A notification of another reference key means that all ids would differ: everybody
-// would be mailed again. One that cannot be read may be anybody's: without it somebody would be.
-func (l *Ledger) read(b *state.Batch, r *event.Record, emitted map[journal.Ref]bool, skips map[journal.Ref]skip) error {
-	if r.Value == nil || l.own.taken(r.Value) {
-		return nil
+// decision is what one notification says.
+type decision struct {
+	id, mark journal.Ref // of a skip no mark
+	skip
+}
+
+// readNotices reads notifications, on all cores: a million of them may stand between a start and its being ready.
+func (l *Ledger) readNotices(records []*event.Record) ([]decision, error) {
+	out := make([]decision, len(records))
+	var all errgroup.Group
+	share := len(records)/runtime.GOMAXPROCS(0) + 1
+	for from := 0; from < len(records); from += share {
+		all.Go(func() error {
+			for i := from; i < min(from+share, len(records)); i++ {
+				if err := l.read(&out[i], records[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	}
+	return out, all.Wait()
+}
+
+// read reads one notification. A notification of another reference key means that all ids would differ: everybody
+// would be mailed again. One that cannot be read may be anybody's: without it somebody would be.
+func (l *Ledger) read(d *decision, r *event.Record) error {
 	var n event.Notice
 	if err := json.Unmarshal(r.Value, &n); err != nil {
 		return unreadableNotice(r, fmt.Errorf("not a notification: %w", journal.ErrFormat))
@@ -27,27 +50,23 @@ func (l *Ledger) read(b *state.Batch, r *event.Record, emitted map[journal.Ref]b
 	if err := checkNotice(l.cfg, r.Topic, &n); err != nil {
 		return err
 	}
-	id, err := parseRef(n.ID)
+	var err error
+	if d.id, err = parseRef(n.ID); err == nil {
+		d.Address, err = parseRef(n.AddressRef)
+	}
+	d.when = noticeWhen(&n)
+	switch d.Emitted = n.Decision == event.Emitted; {
+	case err != nil:
+	case d.Emitted:
+		d.mark, err = noticeMark(l.refs, &n)
+	case n.Reason == nil:
+		err = fmt.Errorf("a skip without a reason: %w", journal.ErrFormat)
+	default:
+		d.Reason = *n.Reason
+	}
 	if err != nil {
 		return unreadableNotice(r, err)
 	}
-	address, err := parseRef(n.AddressRef)
-	if err != nil {
-		return unreadableNotice(r, err)
-	}
-	if n.Decision != event.Emitted {
-		if n.Reason == nil {
-			return unreadableNotice(r, fmt.Errorf("a skip without a reason: %w", journal.ErrFormat))
-		}
-		skips[id] = skip{watch.Decision{Reason: *n.Reason, Address: address}, noticeWhen(&n)}
-		return nil
-	}
-	mark, err := noticeMark(l.refs, &n)
-	if err != nil {
-		return unreadableNotice(r, err)
-	}
-	emitted[id] = true
-	l.setEmitted(b, id, mark, address, noticeWhen(&n))
 	return nil
 }
 

@@ -67,3 +67,42 @@ func TestNoIntakeTaskOpens(t *testing.T) {
 		t.Errorf("handed over: %v", task)
 	}
 }
+
+// TestAnIdleSourceKeepsUpWithALoad (I8): while another source loads, one with nothing new says where it is every second, and a
+// restart of it reads no more of the journal than since then.
+func TestAnIdleSourceKeepsUpWithALoad(t *testing.T) {
+	for _, crowded := range []bool{true, false} {
+		h := newHarness(t)
+		h.cfg.Limits.WatermarkSame, h.cfg.Limits.WatermarkLoad = time.Minute, time.Second
+		h.begin(t)
+		var documents, idle *intakeTask
+		for _, task := range h.intake {
+			task.urgent = func() bool { return false }
+			switch task.tp.Topic {
+			case documentTopic:
+				documents = task
+			case registrationTopic:
+				idle = task
+			}
+		}
+		idle.crowded = func() bool { return crowded }
+		step := func(task *intakeTask) {
+			t.Helper()
+			if err := task.step(t.Context(), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		step(idle) // what it still had to say
+		h.record(t, "document 1 type=passport expires=2026-08-31 issued=2016-08-31 holder=anna")
+		step(documents)
+		h.clock.real = h.clock.real.Add(time.Second)
+		step(idle)
+		behind := false
+		for p, at := range documents.journalAt {
+			behind = behind || idle.journalAt[p] < at
+		}
+		if behind == crowded {
+			t.Errorf("beside a load %v: reads from %v, the other has written up to %v", crowded, idle.journalAt, documents.journalAt)
+		}
+	}
+}

@@ -17,23 +17,47 @@ type ownNotices struct {
 	hashes map[uint64]struct{} // of what the tail has not met yet
 }
 
-// ownMost bounds them: where the tail is that far behind, or met them first, they are forgotten, and what comes is read.
+// ownMost bounds them: where the tail is that far behind, what is written next is not remembered but read, and what it comes
+// to first is passed over, so it catches up.
 const ownMost = 1 << 17
 
 func newOwnNotices() ownNotices {
 	return ownNotices{seed: maphash.MakeSeed(), hashes: map[uint64]struct{}{}}
 }
 
-// add takes in the records of a transaction that go to topic.
-func (o *ownNotices) add(records []event.Record, topic string) {
-	if len(o.hashes)+len(records) > ownMost {
-		clear(o.hashes)
-	}
+// of are the hashes of the records that go to topic.
+func (o *ownNotices) of(records []event.Record, topic string) []uint64 {
+	var out []uint64
 	for i := range records {
 		if records[i].Topic == topic {
-			o.hashes[maphash.Bytes(o.seed, records[i].Value)] = struct{}{}
+			out = append(out, maphash.Bytes(o.seed, records[i].Value))
 		}
 	}
+	return out
+}
+
+// add remembers what was taken in.
+func (o *ownNotices) add(hashes []uint64) {
+	for _, h := range hashes {
+		if len(o.hashes) < ownMost {
+			o.hashes[h] = struct{}{}
+		}
+	}
+}
+
+// others are the notifications among what the tail has met that were not taken in when they were written. Those that were
+// are forgotten. At the topic's end nothing is left to be met: what still is remembered was met before it was added.
+func (o *ownNotices) others(records []event.Record) []*event.Record {
+	if len(records) == 0 {
+		clear(o.hashes)
+	}
+	var out []*event.Record
+	for i := range records {
+		if r := &records[i]; !r.Control && r.Value != nil && !o.taken(r.Value) {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // taken says whether a notification was taken in when it was written; it is then forgotten.

@@ -59,7 +59,7 @@ func (h *handle) publishWatch(t *watchTask) {
 			h.marks[tp] = m
 		}
 	}
-	h.store, h.run = t.store, t.run.detail
+	h.store, h.run, h.loading = t.store, t.run.detail, t.batch != nil
 }
 
 // heldBy says why the task's run is held, "" while it is not.
@@ -73,7 +73,7 @@ func (h *handle) heldBy() string {
 func (h *handle) publishIntake(t *intakeTask) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.position, h.held, h.store = t.mark.Next, t.held, t.store
+	h.position, h.held, h.store, h.loading = t.mark.Next, t.held, t.store, t.loading
 }
 
 // startIntake restores all newly assigned source partitions in one pass over the journal, then runs each in a goroutine
@@ -137,6 +137,7 @@ func (e *Engine) openIntake(ctx context.Context, tp event.TopicPartition) (*inta
 	if err != nil {
 		return nil, err
 	}
+	t.crowded = e.loading
 	if err := t.start(ctx, e.journalID); err != nil {
 		return nil, errors.Join(err, t.close())
 	}
@@ -189,6 +190,23 @@ func (e *Engine) urgent() bool {
 	for p := int32(0); p < e.cfg.Partitions; p++ {
 		if !e.runs.Complete(day, p) {
 			return true
+		}
+	}
+	return false
+}
+
+// loading says whether a task of the instance loads: the journal grows fast.
+func (e *Engine) loading() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, handles := range []map[event.TopicPartition]*handle{e.intake, e.watch} {
+		for _, h := range handles {
+			h.mu.Lock()
+			loading := h.loading
+			h.mu.Unlock()
+			if loading {
+				return true
+			}
 		}
 	}
 	return false

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"testing"
+	"time"
 )
 
 // TestFill: what is written to a store that is being filled is compacted at its end, and only then, however much it is.
@@ -14,20 +15,8 @@ func TestFill(t *testing.T) {
 	s, _ := open(t, "store", shared, nil)
 	defer s.Close()
 	s.Fill()
-	rng := rand.New(rand.NewPCG(1, 1))
 	const flushes, rows = 3 * level0Sublevels, 200
-	for range flushes {
-		b := s.SortedBatch()
-		for range rows {
-			b.Set(binary.BigEndian.AppendUint64(nil, rng.Uint64()>>1|1<<56), []byte("x"))
-		}
-		if err := b.Commit(); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.flush(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	pour(t, s, flushes, rows)
 	if m := s.db.Metrics(); m.Levels[0].Sublevels < flushes || m.Compact.Count != 0 {
 		t.Errorf("%d of %d flushes still stand apart, after %d compactions", m.Levels[0].Sublevels, flushes, m.Compact.Count)
 	}
@@ -47,6 +36,48 @@ func TestFill(t *testing.T) {
 	}
 	if err := cur.Close(); err != nil || found != flushes*rows {
 		t.Errorf("%d rows of %d, %v", found, flushes*rows, err)
+	}
+}
+
+// pour flushes so often so many random rows.
+func pour(t *testing.T, s *Store, flushes, rows int) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(1, 1))
+	for range flushes {
+		b := s.SortedBatch()
+		for range rows {
+			b.Set(binary.BigEndian.AppendUint64(nil, rng.Uint64()>>1|1<<56), []byte("x"))
+		}
+		if err := b.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestOpeningWaitsForNoCompaction: a store that was closed while it was filled is open at once, and in order some time after the next
+// flush.
+func TestOpeningWaitsForNoCompaction(t *testing.T) {
+	shared := NewShared(1<<20, true)
+	defer shared.Close()
+	s, _ := open(t, "store", shared, nil)
+	s.Fill()
+	pour(t, s, 3*level0Sublevels, 5000)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, _ = open(t, "store", shared, nil)
+	defer s.Close()
+	if m := s.db.Metrics(); m.Compact.Count != 0 {
+		t.Errorf("%d compactions have ended before the store is open", m.Compact.Count)
+	}
+	pour(t, s, 1, 1)
+	for began := time.Now(); s.db.Metrics().Compact.Count == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Since(began) > 20*time.Second {
+			t.Fatal("it is not brought into order")
+		}
 	}
 }
 

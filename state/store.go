@@ -151,7 +151,9 @@ func (s *Store) open(shared *Shared) error {
 	if s.tables, err = holdsTables(s.dir, s.fs); err == nil {
 		o := s.options(shared)
 		o.Lock = lock
+		s.filling.Store(true) // Pebble would wait for a compaction before it is open; now it begins with the next flush
 		s.db, err = pebble.Open(s.dir, o)
+		s.filling.Store(false)
 	}
 	if err != nil {
 		return errors.Join(explain(opening, s.dir, err), lock.Close())
