@@ -43,7 +43,11 @@ type said struct {
 // restoreIntake must be called after all tasks are fenced: nobody can write for their source partitions any more, so
 // the end of the journal is the end of what was said of them. It waits until every journal partition has its control
 // record: before that, intake may not write. Tasks without a writer only have their stores brought up to the journal.
+// Without any task there is nothing to restore.
 func restoreIntake(ctx context.Context, cfg *Config, tasks []*intakeTask, progress *Progress) error {
+	if len(tasks) == 0 {
+		return nil
+	}
 	r := &intakeRestore{cfg: cfg, of: map[uint32]map[int32]*share{}, control: make([]bool, cfg.Partitions), progress: progress}
 	for _, t := range tasks {
 		if r.of[t.src.ID] == nil {

@@ -284,10 +284,10 @@ func (t *intakeTask) watermark(partition int32) event.Record {
 func (t *intakeTask) watermarkDue(real time.Time) bool {
 	every := t.cfg.Limits.WatermarkIdle
 	switch {
+	case t.mark == t.marked && t.crowded():
+		every = t.cfg.Limits.WatermarkLoad
 	case t.mark == t.marked:
-		if every = t.cfg.Limits.WatermarkSame; t.crowded() {
-			every = min(every, t.cfg.Limits.WatermarkLoad)
-		}
+		every = t.cfg.Limits.WatermarkSame
 	case t.urgent() || t.marked.Held != t.mark.Held || t.marked.Lost != t.mark.Lost || t.marked.Complete != t.mark.Complete:
 		every = t.cfg.Limits.WatermarkBusy
 	case t.loading:

@@ -128,6 +128,9 @@ func TestOwnNoticesAreReadOnce(t *testing.T) {
 	for n := range ownMost + 1 {
 		o.add(o.of([]event.Record{of("n", value(n))}, "n"))
 	}
+	if len(o.hashes) > ownMost {
+		t.Errorf("%d are remembered", len(o.hashes))
+	}
 	read(true, value(ownMost))
 	read(false, value(0))
 	if got := o.others([]event.Record{{Topic: "n", Control: true}, {Topic: "n"}, of("n", value(1)), of("n", "c")}); len(got) != 1 || string(got[0].Value) != "c" {

@@ -125,12 +125,12 @@ func (l *Ledger) apply(records []event.Record) error {
 	l.mu.Lock()
 	theirs := l.own.others(records)
 	l.mu.Unlock()
-	decided, err := l.readNotices(theirs)
+	entries, err := l.readNotices(theirs)
 	if err != nil {
 		return err
 	}
 	b := l.store.SortedBatch()
-	if err := l.enter(b, decided); err != nil {
+	if err := l.enter(b, entries); err != nil {
 		b.Discard()
 		return err
 	}
@@ -153,18 +153,18 @@ func (l *Ledger) apply(records []event.Record) error {
 	return l.store.Maintain(l.cfg.Clock.Real(), l.cfg.Limits.FlushEvery)
 }
 
-// enter puts decisions into b. Of two skips of one notice the later one stays.
-func (l *Ledger) enter(b *state.Batch, decided []decision) error {
+// enter puts what notifications say into b. Of two skips of one notice the later one stays.
+func (l *Ledger) enter(b *state.Batch, entries []ledgerEntry) error {
 	skips := map[journal.Ref]skip{}
 	emitted := map[journal.Ref]bool{}
-	for i := range decided {
-		d := &decided[i]
-		if !d.Emitted {
-			skips[d.id] = d.skip
+	for i := range entries {
+		e := &entries[i]
+		if !e.Emitted {
+			skips[e.id] = e.skip
 			continue
 		}
-		emitted[d.id] = true
-		l.setEmitted(b, d.id, d.mark, d.Address, d.when)
+		emitted[e.id] = true
+		l.setEmitted(b, e.id, e.mark, e.Address, e.when)
 	}
 	for id, s := range skips {
 		if emitted[id] {

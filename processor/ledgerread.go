@@ -16,15 +16,15 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// decision is what one notification says.
-type decision struct {
+// ledgerEntry is what one notification says.
+type ledgerEntry struct {
 	id, mark journal.Ref // of a skip no mark
 	skip
 }
 
 // readNotices reads notifications, on all cores: a million of them may stand between a start and its being ready.
-func (l *Ledger) readNotices(records []*event.Record) ([]decision, error) {
-	out := make([]decision, len(records))
+func (l *Ledger) readNotices(records []*event.Record) ([]ledgerEntry, error) {
+	out := make([]ledgerEntry, len(records))
 	var all errgroup.Group
 	share := len(records)/runtime.GOMAXPROCS(0) + 1
 	for from := 0; from < len(records); from += share {
@@ -42,7 +42,7 @@ func (l *Ledger) readNotices(records []*event.Record) ([]decision, error) {
 
 // read reads one notification. A notification of another reference key means that all ids would differ: everybody
 // would be mailed again. One that cannot be read may be anybody's: without it somebody would be.
-func (l *Ledger) read(d *decision, r *event.Record) error {
+func (l *Ledger) read(e *ledgerEntry, r *event.Record) error {
 	var n event.Notice
 	if err := json.Unmarshal(r.Value, &n); err != nil {
 		return unreadableNotice(r, fmt.Errorf("not a notification: %w", journal.ErrFormat))
@@ -50,23 +50,28 @@ func (l *Ledger) read(d *decision, r *event.Record) error {
 	if err := checkNotice(l.cfg, r.Topic, &n); err != nil {
 		return err
 	}
-	var err error
-	if d.id, err = parseRef(n.ID); err == nil {
-		d.Address, err = parseRef(n.AddressRef)
-	}
-	d.when = noticeWhen(&n)
-	switch d.Emitted = n.Decision == event.Emitted; {
-	case err != nil:
-	case d.Emitted:
-		d.mark, err = noticeMark(l.refs, &n)
-	case n.Reason == nil:
-		err = fmt.Errorf("a skip without a reason: %w", journal.ErrFormat)
-	default:
-		d.Reason = *n.Reason
-	}
-	if err != nil {
+	if err := e.parse(l.refs, &n); err != nil {
 		return unreadableNotice(r, err)
 	}
+	return nil
+}
+
+func (e *ledgerEntry) parse(refs *identity.Key, n *event.Notice) (err error) {
+	if e.id, err = parseRef(n.ID); err != nil {
+		return err
+	}
+	if e.Address, err = parseRef(n.AddressRef); err != nil {
+		return err
+	}
+	e.when = noticeWhen(n)
+	if e.Emitted = n.Decision == event.Emitted; e.Emitted {
+		e.mark, err = noticeMark(refs, n)
+		return err
+	}
+	if n.Reason == nil {
+		return fmt.Errorf("a skip without a reason: %w", journal.ErrFormat)
+	}
+	e.Reason = *n.Reason
 	return nil
 }
 

@@ -110,9 +110,6 @@ func (e *Engine) restoreTogether(ctx context.Context, handles map[event.TopicPar
 		h.restores(progress)
 		tasks = append(tasks, t)
 	}
-	if len(tasks) == 0 {
-		return
-	}
 	both, cancel := context.WithCancel(ctx)
 	defer cancel()
 	for _, t := range tasks {
@@ -196,18 +193,13 @@ func (e *Engine) urgent() bool {
 }
 
 // loading says whether a task of the instance loads: the journal grows fast.
-func (e *Engine) loading() bool {
+func (e *Engine) loading() (loading bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, handles := range []map[event.TopicPartition]*handle{e.intake, e.watch} {
-		for _, h := range handles {
-			h.mu.Lock()
-			loading := h.loading
-			h.mu.Unlock()
-			if loading {
-				return true
-			}
-		}
-	}
-	return false
+	e.handles(func(_, _ string, _ event.TopicPartition, h *handle) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		loading = loading || h.loading
+	})
+	return loading
 }
