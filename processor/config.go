@@ -61,7 +61,7 @@ type Limits struct {
 
 // DefaultLimits are the sizes that research and benchmarks favour.
 func DefaultLimits() Limits {
-	return Limits{BatchRecords: 10000, ChunkNotices: 5000, ChunkEntries: 20000, CommitPause: 30 * time.Millisecond,
+	return Limits{BatchRecords: 10000, ChunkNotices: 2000, ChunkEntries: 20000, CommitPause: 30 * time.Millisecond,
 		WatermarkBusy: time.Second, WatermarkLoad: time.Second, WatermarkIdle: 30 * time.Second,
 		WatermarkSame: time.Minute, PollWait: 250 * time.Millisecond,
 		FlushEvery: 30 * time.Second, ClockTolerance: time.Minute, BarrierAge: 15 * time.Minute, StateAge: 15 * 24 * time.Hour,

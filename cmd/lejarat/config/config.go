@@ -111,7 +111,7 @@ type Limits struct {
 	// BatchRecords is the most source records of one intake transaction. Default 10000: a fetch of 1 MB holds
 	// 5,400 records of 1 KB, and what is left over would be a transaction of its own.
 	BatchRecords int `yaml:"batch_records"`
-	// ChunkNotices is the most notices of one transaction of a run. Default 5000.
+	// ChunkNotices is the most notices of one transaction of a run: what a partition holds in memory of it. Default 2000.
 	ChunkNotices int `yaml:"chunk_notices"`
 	// ChunkEntries is the most timeline entries that a run looks at in one step. Default 20000.
 	ChunkEntries int `yaml:"chunk_entries"`
@@ -143,7 +143,7 @@ func Default() *Config {
 		Announcements: Announcements{Enabled: true},
 		Mail:          defaultMail(),
 		Limits: Limits{
-			BatchRecords: 10000, ChunkNotices: 5000, ChunkEntries: 20000, TransactionPause: 30 * time.Millisecond,
+			BatchRecords: 10000, ChunkNotices: 2000, ChunkEntries: 20000, TransactionPause: 30 * time.Millisecond,
 			WatermarkEveryLoading: time.Second, WatermarkEvery: 30 * time.Second, WatermarkNearRun: time.Second,
 			PollWait: 250 * time.Millisecond, MaxRecordBytes: MiB,
 		},
