@@ -87,7 +87,7 @@ func (r *relay) settings(connect gomail.DialContextFunc) []gomail.Option {
 func connectFailure(err error) result {
 	res := result{class: relayAway, phase: PhaseConnect, cause: ioCause(err)}
 	if answer := (*textproto.Error)(nil); errors.As(err, &answer) {
-		res.reply = reply{code: answer.Code, enhanced: enhancedCode.FindString(answer.Msg)}
+		res.reply = reply{code: answer.Code, enhanced: enhancedCode(answer.Msg)}
 	}
 	return res
 }

@@ -15,14 +15,32 @@ type reply struct {
 	queueID  string // of the answer to the dot, where it can be told
 }
 
-var (
-	enhancedCode = regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}\b`)
-	queueIDs     = []*regexp.Regexp{
-		regexp.MustCompile(`(?i)\bqueued as "?([A-Za-z0-9._-]{4,64})\b`), // Postfix and most others
-		regexp.MustCompile(`\bid=([A-Za-z0-9._-]{4,64})\b`),              // Exim
-		regexp.MustCompile(`(?i)^ok:? ([A-Za-z0-9._-]{8,64})$`),          // Amazon SES
+var queueIDs = []*regexp.Regexp{
+	regexp.MustCompile(`(?i)\bqueued as "?([A-Za-z0-9._-]{4,64})\b`), // Postfix and most others
+	regexp.MustCompile(`\bid=([A-Za-z0-9._-]{4,64})\b`),              // Exim
+	regexp.MustCompile(`(?i)^ok:? ([A-Za-z0-9._-]{8,64})$`),          // Amazon SES
+}
+
+// enhancedCode is the code that a text begins with, as RFC 3463 writes it; "" where it begins with none.
+func enhancedCode(text string) string {
+	n := 0
+	number := func() bool {
+		first := n
+		for n < len(text) && n < first+3 && text[n] >= '0' && text[n] <= '9' {
+			n++
+		}
+		return n > first
 	}
-)
+	dot := func() bool { n++; return n <= len(text) && text[n-1] == '.' }
+	if text == "" || strings.IndexByte("245", text[0]) < 0 {
+		return ""
+	}
+	n = 1
+	if !dot() || !number() || !dot() || !number() || n < len(text) && (isHostRune(rune(text[n])) && text[n] != '-' || text[n] == '_') {
+		return ""
+	}
+	return text[:n]
+}
 
 // errNotReply: what came is no answer in the sense of RFC 5321 4.2.
 var errNotReply = errors.New("not an SMTP answer")
@@ -81,7 +99,7 @@ func replyLine(line string) (code int, words string, last bool) {
 
 // interpret finds in the words what may be recorded of them.
 func (a *reply) interpret(text string) {
-	a.enhanced = enhancedCode.FindString(text)
+	a.enhanced = enhancedCode(text)
 	rest := strings.TrimSpace(strings.TrimPrefix(text, a.enhanced))
 	if a.code/100 != 2 || len(rest) < len("id=1234") { // such as the "Ok" to each line of an envelope
 		return

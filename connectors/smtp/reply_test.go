@@ -72,3 +72,20 @@ func FuzzReadReply(f *testing.F) {
 		}
 	})
 }
+
+// What enhancedCode finds is what the pattern of RFC 3463 would.
+func TestEnhancedCode(t *testing.T) {
+	pattern := regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}\b`)
+	pieces := []string{"", "2", "3", "5", ".", "1", "12", "345", "1234", " ", "x", "_", "-", "é", "<", "\x00"}
+	for n := range 16 * 16 * 16 * 16 { // every text of four pieces
+		var text string
+		for rest, i := n, 0; i < 4; rest, i = rest/len(pieces), i+1 {
+			text += pieces[rest%len(pieces)]
+		}
+		for _, s := range []string{text, "5.7." + text} {
+			if got, want := enhancedCode(s), pattern.FindString(s); got != want {
+				t.Fatalf("%q: %q, want %q", s, got, want)
+			}
+		}
+	}
+}
