@@ -80,8 +80,9 @@ func (r *run) mark(j *job, reason string, h event.Header) event.Record {
 	return rec
 }
 
-// permit says what the last look means for a mail's final dot. A carrier that asks has its answer, or waits for the next round.
-func (r *run) permit(j *job) {
+// permit says what the last look means for the final dot of the mail that a carrier has. A carrier that asks has its answer, or
+// waits for the next round.
+func (r *run) permit(by *carrier, j *job) {
 	if !j.durable {
 		return
 	}
@@ -90,6 +91,7 @@ func (r *run) permit(j *job) {
 	may := held && c.owner == r.owner && status == "" && r.errPaused() == nil
 	until := j.claimedAt.Add(r.options.Limits.Claim)
 	if may {
+		r.putAhead(by, j) // first, for the dot may be written as soon as there is leave
 		j.permit.Store(&permit{until, r.looked})
 	} else {
 		j.permit.Store(nil)
@@ -97,17 +99,16 @@ func (r *run) permit(j *job) {
 	if j.ask == nil {
 		return
 	}
-	answer := func(until time.Time) { j.ask <- until; j.ask = nil }
 	switch {
 	case !may:
 		r.restore(j)
-		answer(time.Time{})
+		j.answer(time.Time{})
 	case !time.Now().Before(until):
 		r.claim(j)
 	case r.looked.Before(j.askedAt.Add(-r.options.Limits.Freshness)):
 		r.next.look = true
 	default:
-		answer(until)
+		j.answer(until)
 	}
 }
 

@@ -4,15 +4,19 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
+	"os"
 	"strconv"
-	"strings"
 	"time"
 )
 
 // leave is what a mail's final dot needs. Without it the mail is called off.
 type leave struct {
 	given func() time.Time // until when the dot may be written, as far as is known; zero: ask
-	ask   func() bool      // waits for the answer
+	ask   func() time.Time // waits for the answer; zero: not at all
+	soon  bool             // the answer comes soon, for it is asked for already: the message waits for it too
+	// next is the mail that follows at once, whose envelope goes out behind the dot; false: there is none, or it has to wait.
+	next func() (envelope, bool)
 }
 
 // send hands one mail over. When ctx ends, the connection is cut: before the dot that is a retry, after it the mail is in
@@ -28,14 +32,18 @@ func (c *conn) send(ctx context.Context, e envelope, l leave) result {
 		return result{class: unfit, phase: PhaseMail, reply: reply{enhanced: "5.6.7"}, cause: errNeedsSMTPUTF8.Error()}
 	}
 	c.mails++
-	if !oneLine(e.from) || !oneLine(e.to) || !oneLine(e.id) {
+	if !e.oneLine() {
 		return result{class: refused, phase: PhaseNone, cause: errAddressMalformed.Error()}
 	}
-	if c.text.R.Buffered() > 0 {
+	if !c.opened && c.text.R.Buffered() > 0 {
 		// Nothing was asked: a goodbye, or an answer too many, which would be taken for the next one.
 		return c.lost(relayAway, PhaseMail, errNotReply)
 	}
 	res := c.transaction(e, l)
+	if c.opened && res.class != accepted { // whatever is said now could be taken for the next mail's message
+		c.broken.Store(true)
+		c.opened = false
+	}
 	switch res.class {
 	case accepted:
 		c.rejections = 0
@@ -52,12 +60,14 @@ func (c *conn) send(ctx context.Context, e envelope, l leave) result {
 }
 
 func (c *conn) transaction(e envelope, l leave) result {
-	commands := [...]string{c.mailCommand(e), "RCPT TO:<" + e.to + ">", "DATA"}
-	envelope := c.lockStep
-	if c.offers.pipelining {
-		envelope = c.pipelined
+	open := c.lockStep
+	switch {
+	case c.opened:
+		open = c.openedAhead
+	case c.offers.pipelining:
+		open = c.pipelined
 	}
-	if res, failed := envelope(commands); failed {
+	if res, failed := open(e); failed {
 		return res
 	}
 	if c.text.R.Buffered() > 0 { // an answer before the mail: the answers are out of step
@@ -70,32 +80,44 @@ func (c *conn) transaction(e envelope, l leave) result {
 	if err != nil {
 		return c.lost(inDoubt, PhaseDot, err)
 	}
-	return c.answered(PhaseDot, a)
+	res := c.answered(PhaseDot, a)
+	if c.opened && res.class == accepted {
+		// "250 Ok" says a relay to MAIL too. This was the dot's where it names what was queued, or the next mail's envelope has all
+		// its own answers.
+		var inStep bool
+		if c.ahead.result, c.ahead.failed, inStep = c.envelopeAnswers(); !inStep && a.queueID == "" {
+			return c.lost(inDoubt, PhaseDot, errNotReply)
+		}
+	}
+	return res
 }
 
-// message sends the message and its final dot: in one write where leave for the dot is given already, and then nothing of
-// either is written after the time that the leave is good for. failed says that it did not get out.
+// message sends the message and its final dot, in one write where leave for the dot is there by then or comes soon; nothing of
+// that write goes out after the time that the leave is good for. Behind the dot goes the next mail's envelope (RFC 2920 3.1): a
+// mail then costs one round trip. failed says that it did not get out.
 func (c *conn) message(body []byte, l leave) (res result, failed bool) {
-	whole, timeout := body, c.options.CommandTimeout
-	left := time.Until(l.given())
-	if left > 0 {
-		whole, timeout = append(body, finalDot...), min(timeout, left)
+	until := l.given()
+	if !time.Now().Before(until) {
+		if !l.soon {
+			if out, err := c.write(body, c.options.CommandTimeout); err != nil {
+				return c.unfinished(out, body, err), true
+			}
+			body = nil
+		}
+		if until = l.ask(); until.IsZero() {
+			c.broken.Store(true)
+			return result{class: calledOff, phase: PhaseBody}, true
+		}
 	}
-	out, err := c.write(whole, timeout)
-	switch {
-	case err != nil && out > len(body): // some of the dot may have got there
-		return c.lost(inDoubt, PhaseDot, err), true
-	case err != nil:
-		return c.lost(relayAway, PhaseBody, err), true
-	case left > 0:
-		return result{}, false
-	case !l.ask():
-		c.broken.Store(true)
-		return result{class: calledOff, phase: PhaseBody}, true
+	whole := append(body, finalDot...)
+	next, follows := l.next()
+	if follows {
+		whole = c.appendEnvelope(whole, next)
 	}
-	if _, err := c.write(finalDot, c.options.CommandTimeout); err != nil {
-		return c.lost(inDoubt, PhaseDot, err), true
+	if out, err := c.write(whole, min(c.options.CommandTimeout, time.Until(until))); err != nil {
+		return c.unfinished(out, body, err), true
 	}
+	c.opened = follows
 	return result{}, false
 }
 
@@ -105,9 +127,9 @@ var (
 	envelopeDigits = [...]int{2, 2, 3}
 )
 
-// lockStep sends the envelope command by command. ok says that it failed, and how.
-func (c *conn) lockStep(commands [3]string) (res result, ok bool) {
-	for i, command := range commands {
+// lockStep sends the envelope command by command.
+func (c *conn) lockStep(e envelope) (res result, failed bool) {
+	for i, command := range c.commands(e) {
 		a, err := c.command(command)
 		if err != nil {
 			return c.lost(relayAway, envelopePhases[i], err), true
@@ -119,37 +141,68 @@ func (c *conn) lockStep(commands [3]string) (res result, ok bool) {
 	return result{}, false
 }
 
-// pipelined sends the envelope at once (RFC 2920). Of several refusals the first is the mail's: the others follow from
-// it. ok says that there was one.
-func (c *conn) pipelined(commands [3]string) (res result, ok bool) {
-	if _, err := c.write([]byte(strings.Join(commands[:], "\r\n")+"\r\n"), c.options.CommandTimeout); err != nil {
+// pipelined sends the envelope at once (RFC 2920).
+func (c *conn) pipelined(e envelope) (res result, failed bool) {
+	if _, err := c.write(c.appendEnvelope(nil, e), c.options.CommandTimeout); err != nil {
 		return c.lost(relayAway, PhaseMail, err), true
 	}
-	var last reply
+	res, failed, _ = c.envelopeAnswers()
+	return res, failed
+}
+
+// openedAhead goes on with an envelope that went out behind the dot of the mail before. What the relay said to it is known.
+func (c *conn) openedAhead(envelope) (res result, failed bool) {
+	c.opened = false
+	return c.ahead.result, c.ahead.failed
+}
+
+// envelopeAnswers reads the answers to an envelope that was sent at once. Of several refusals the first is the mail's: the
+// others follow from it. failed says that there was one. Behind a dot they may turn out to be others than the envelope's, in its
+// order: inStep is false then, and they say nothing about the mail.
+func (c *conn) envelopeAnswers() (res result, failed, inStep bool) {
+	var digits [len(envelopePhases)]int
 	for i, phase := range envelopePhases {
 		a, err := c.answer(c.options.CommandTimeout)
+		digits[i] = a.code / 100
 		switch {
-		case err != nil && ok: // the mail has its answer; only the connection is lost
+		case err != nil && failed: // the mail has its answer; only the connection is lost
 			c.broken.Store(true)
-			return res, true
+			// The last was a refusal, and it does not hang up: that was the answer to DATA, and the dot's is missing.
+			waiting := errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed)
+			return res, true, !waiting || phase != PhaseData || digits[1] == 2
 		case err != nil:
-			return c.lost(relayAway, phase, err), true
+			return c.lost(relayAway, phase, err), true, true
 		case a.code == 421: // nothing more will come
 			c.broken.Store(true)
-			if !ok {
+			if !failed {
 				res = c.answered(phase, a)
 			}
-			return res, true
-		case a.code/100 != envelopeDigits[i] && !ok:
-			res, ok = c.answered(phase, a), true
+			return res, true, true
+		case digits[i] == 3 && phase != PhaseData:
+			return c.lost(relayAway, PhaseMail, errNotReply), true, false
+		case digits[i] != envelopeDigits[i] && !failed:
+			res, failed = c.answered(phase, a), true
 		}
-		last = a
 	}
-	if ok && last.code/100 == 3 {
+	switch {
+	case c.opened && digits[0] != 2 && digits[1] == 2: // no recipient without a sender
+		return c.lost(relayAway, PhaseMail, errNotReply), true, false
+	case failed && digits[2] == 3:
 		// Refused, and the relay waits for a message all the same. It gets none, not even an empty one: the connection ends.
 		c.broken.Store(true)
 	}
-	return res, ok
+	return res, failed, true
+}
+
+func (c *conn) commands(e envelope) [3]string {
+	return [...]string{c.mailCommand(e), "RCPT TO:<" + e.to + ">", "DATA"}
+}
+
+func (c *conn) appendEnvelope(b []byte, e envelope) []byte {
+	for _, command := range c.commands(e) {
+		b = append(append(b, command...), "\r\n"...)
+	}
+	return b
 }
 
 // mailCommand opens the envelope with what the relay offers to take.
@@ -179,6 +232,14 @@ func (c *conn) answered(phase Phase, a reply) result {
 func (c *conn) lost(cl class, phase Phase, err error) result {
 	c.broken.Store(true)
 	return result{class: cl, phase: phase, cause: ioCause(err)}
+}
+
+// unfinished is what is known of a message of which only so much got out. Some of the dot may have got there.
+func (c *conn) unfinished(out int, body []byte, err error) result {
+	if out > len(body) {
+		return c.lost(inDoubt, PhaseDot, err)
+	}
+	return c.lost(relayAway, PhaseBody, err)
 }
 
 // command sends one line and reads its answer.
@@ -212,6 +273,11 @@ func (c *conn) write(b []byte, timeout time.Duration) (out int, err error) {
 func (c *conn) reset() bool {
 	a, err := c.command("RSET")
 	return err == nil && a.code == 250
+}
+
+// fits says whether the envelope of such a mail may go out behind a dot.
+func (c *conn) fits(e envelope) bool {
+	return c.offers.pipelining && e.oneLine() && (c.offers.utf8 || !e.utf8)
 }
 
 // worn says that the connection should be made anew before the next mail.

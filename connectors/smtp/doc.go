@@ -12,6 +12,10 @@
 //   - A claim is in deliveries before the dot, the outcome after it, and both before the queue's offset moves (claims.go,
 //     round.go). After a crash the mails in question are those claimed, at most one a connection. They are in doubt too:
 //     reported, then sent once more or parked. A mail that may have come twice is accepted with the reason "resent".
+//   - While more is queued than connections can carry, the envelope of a mail that was not tried before goes out behind the dot of
+//     another (RFC 2920). It is claimed once that one is accepted, and its message follows then; after anything else the connection
+//     is thrown away without a word. An acceptance that does not name what was queued could be the answer to the envelope: it counts
+//     where the answers behind it are the envelope's.
 //   - Of two instances that have one mail in hand, the one whose claim stands first in deliveries sends it, and an instance
 //     that was frozen writes no dot after waking: a claim is good for Limits.Claim.
 //   - A mail that the relay puts off (4xx) waits by itself, up to its not_after, and holds up nobody; its offset is not

@@ -180,6 +180,7 @@ func (r *run) accept(f *feed, rec event.Record) {
 
 // giveBack lets go of what no connection has: it stays queued.
 func (r *run) giveBack() {
+	r.recall()
 	for _, f := range r.feeds {
 		f.fresh = nil
 	}

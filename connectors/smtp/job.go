@@ -25,9 +25,11 @@ type job struct {
 	doubt    bool   // an attempt was in doubt; it may be sent once more
 	out      bool   // it counts against the day's cap (cap.go)
 	blamed   bool   // its last answer was about the relay
-	via      string // the relay that it was last given to
+	via      string // the relay that it was last handed to
 	pause    backoff
 	due      time.Time // of the next attempt, real time
+	handed   time.Time // to that relay, or to follow another there
+	followed bool      // another was put ahead to follow it there
 	unfit    []*route  // they do not offer what it needs
 	// Refusals that may be about the relay that gave them (route.go).
 	refusal   *result // the last
@@ -75,6 +77,12 @@ func decode(r event.Record, o Options) (j *job, ok bool) {
 	j.lastDay = !j.faulty && !j.notAfter.IsZero() && j.notAfter.Sub(j.emitted) <= 25*time.Hour // the longest day
 	j.record.Value = nil
 	return j, true
+}
+
+// answer is what its carrier has asked for: until when its final dot may be written; zero: not at all.
+func (j *job) answer(until time.Time) {
+	j.ask <- until
+	j.ask = nil
 }
 
 // outcome is the job's outcome for the observer.

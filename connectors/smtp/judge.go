@@ -53,7 +53,7 @@ func (r *run) ended(j *job) bool {
 // takeOver makes a mail that somebody else has claimed this run's, once the other can write its dot no more.
 func (r *run) takeOver(j *job, m mark) bool {
 	c, held := r.standing.claimOn(j.id)
-	if !held || c.owner == r.owner {
+	if !held || c.owner == r.owner || c.owner == j.over {
 		return true
 	}
 	if free := c.seen.Add(2 * r.options.Limits.Claim); time.Now().Before(free) {
@@ -85,17 +85,31 @@ func (r *run) verdict(j *job) (status, reason string) {
 	return "", ""
 }
 
-// report takes in what a carrier says.
+// report takes in what a carrier says: a question about its mail, or that it is done with that, and maybe goes on with the next.
 func (r *run) report(rep report) {
-	if rep.ask != nil {
+	c := rep.carrier
+	if rep.ask != nil && rep.next == nil {
 		rep.job.ask, rep.job.askedAt = rep.ask, time.Now()
-		r.permit(rep.job)
+		r.permit(c, rep.job)
 		return
 	}
-	delete(r.busy, rep.carrier)
-	rep.carrier.route.back(rep.carrier)
 	rep.job.ask = nil
+	if rep.next == nil {
+		delete(r.busy, c)
+		c.route.back(c)
+		r.takeBack(c.ahead.Swap(nil))
+		r.takeBack(rep.back)
+	}
 	r.judge(rep)
+	if j := rep.next; j != nil {
+		r.busy[c] = j
+		j.ask, j.askedAt = rep.ask, time.Now()
+		if r.standing.mark(j.id).state == settled { // elsewhere, since it was put ahead: a claim would be written over that
+			j.answer(time.Time{})
+		} else {
+			r.claim(j)
+		}
+	}
 }
 
 // judge acts on the end of a transaction.
@@ -134,7 +148,7 @@ func (r *run) judge(rep report) {
 	case res.class == refused:
 		r.suspect(w, j, res)
 	case rep.dialled != nil && res.reply.code/100 == 4:
-		w.slow(j.claimedAt, rep.dialled)
+		w.slow(j.handed, rep.dialled)
 		r.atOnce(j, res)
 	case rep.dialled != nil:
 		w.hinder(rep.dialled)
@@ -155,7 +169,7 @@ func (r *run) retry(j *job, w *route, res result) {
 	case deferred:
 		w.answers()
 	case slowed:
-		w.slow(j.claimedAt, w.failure(res))
+		w.slow(j.handed, w.failure(res))
 	case relayAway:
 		w.hinder(w.failure(res))
 	}

@@ -1,7 +1,10 @@
 package smtp
 
 import (
+	"bufio"
 	"bytes"
+	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -19,29 +22,76 @@ func dialled(t *testing.T, to *scripted) *conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.close)
+	counting := &counted{Conn: c.raw}
+	c.raw, c.text.W = counting, bufio.NewWriter(counting)
 	return c
 }
 
+// counted is a connection that counts what is written.
+type counted struct {
+	net.Conn
+	out, writes atomic.Int64
+}
+
+func (c *counted) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.out.Add(int64(n))
+	c.writes.Add(1)
+	return n, err
+}
+
+func alone() (envelope, bool) { return envelope{}, false }
+
+// envelopeTo is a short mail.
+func envelopeTo(to string) envelope {
+	return envelope{id: "1", from: "a@example.hu", to: to, body: []byte("Subject: x\r\n\r\ny\r\n")}
+}
+
+// until is an answer to the question for leave.
+func until(left time.Duration) func() time.Time {
+	return func() time.Time {
+		if left == 0 {
+			return time.Time{}
+		}
+		return time.Now().Add(left)
+	}
+}
+
 // A message whose dot may be written by then goes out with it, and nobody is asked; one whose leave has run out, or that has
-// none, asks, and without an answer the relay sees no dot.
+// none, asks, and without an answer the relay sees no dot. Where the answer comes soon, it does not see the message before.
 func TestDotGoesWithTheMessage(t *testing.T) {
 	for _, c := range []struct {
 		name         string
 		given        time.Duration
-		answer       bool
+		soon         bool
+		answer       time.Duration
 		asked, reads int
 		want         class
 	}{
-		{"given", time.Minute, false, 0, 1, accepted},
-		{"run out", -time.Millisecond, false, 1, 0, calledOff},
-		{"run out, then given", -time.Millisecond, true, 1, 1, accepted},
+		{"given", time.Minute, false, 0, 0, 1, accepted},
+		{"run out", -time.Millisecond, false, 0, 1, 0, calledOff},
+		{"run out, then given", -time.Millisecond, false, time.Minute, 1, 1, accepted},
+		{"soon", -time.Millisecond, true, time.Minute, 1, 1, accepted},
+		{"not soon after all", -time.Millisecond, true, 0, 1, 0, calledOff},
+		{"run out again", -time.Millisecond, true, -time.Millisecond, 1, 0, relayAway},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			relay := startScripted(t, allFine)
 			asked := 0
-			l := leave{given: func() time.Time { return time.Now().Add(c.given) }, ask: func() bool { asked++; return c.answer }}
-			e := envelope{id: "1", from: "a@example.hu", to: "b@example.hu", body: []byte("Subject: x\r\n\r\ny\r\n")}
-			res := dialled(t, relay).send(t.Context(), e, l)
+			conn := dialled(t, relay)
+			ask := func() time.Time {
+				asked++
+				if out := conn.raw.(*counted).out.Load() > 0; out == c.soon {
+					t.Errorf("something of the message is out: %v", out)
+				}
+				return until(c.answer)()
+			}
+			e := envelopeTo("b@example.hu")
+			given := func() time.Time { // the envelope is out
+				conn.raw.(*counted).out.Store(0)
+				return until(c.given)()
+			}
+			res := conn.send(t.Context(), e, leave{given: given, ask: ask, soon: c.soon, next: alone})
 			if res.class != c.want || asked != c.asked || len(relay.received()) != c.reads {
 				t.Errorf("%+v, asked %d times, the relay read %d", res, asked, len(relay.received()))
 			}
@@ -65,7 +115,7 @@ func TestLeaveRunsOutInTheBody(t *testing.T) {
 	c := dialled(t, relay)
 	c.options.CommandTimeout = time.Minute
 	began := time.Now()
-	l := leave{given: func() time.Time { return began.Add(300 * time.Millisecond) }, ask: func() bool { t.Error("asked"); return true }}
+	l := leave{given: func() time.Time { return began.Add(300 * time.Millisecond) }, ask: func() time.Time { t.Error("asked"); return time.Time{} }, next: alone}
 	line := append(bytes.Repeat([]byte("x"), 70), "\r\n"...)
 	res := c.send(t.Context(), envelope{id: "1", from: "a@example.hu", to: "b@example.hu", body: bytes.Repeat(line, 1<<18)}, l)
 	if res.class != relayAway || res.phase != PhaseBody || time.Since(began) > 30*time.Second {

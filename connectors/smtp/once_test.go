@@ -103,7 +103,7 @@ func (noTopics) Spans(context.Context, ...string) (map[event.TopicPartition]even
 	return nil, event.ErrTopic
 }
 
-// A service told to stop ends the mail under way, records and commits it, and leaves the rest queued.
+// A service told to stop ends the mails whose envelope is open, records and commits them, and leaves the rest queued.
 func TestStopWhileSending(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	relay := startScripted(t, func(s step) string {
@@ -114,12 +114,12 @@ func TestStopWhileSending(t *testing.T) {
 		return ""
 	})
 	b := newBench(t, relay.address())
-	b.queue(sampleMail(1), sampleMail(2), sampleMail(3))
+	b.queue(sampleMail(1), sampleMail(2), sampleMail(3), sampleMail(4))
 	c := mustConnector(t, b.options, b.join(), b.broker)
-	if s, err := c.Run(ctx, false); err != nil || s.Accepted != 2 || s.Left != 1 {
+	if s, err := c.Run(ctx, false); err != nil || s.Accepted != 3 || s.Left != 1 {
 		t.Errorf("%v %+v", err, s)
 	}
-	if s := b.mustRun(t); s.Accepted != 1 || s.Skipped != 0 || len(relay.received()) != 3 {
+	if s := b.mustRun(t); s.Accepted != 1 || s.Skipped != 0 || len(relay.received()) != 4 {
 		t.Errorf("after the restart: %+v, %d messages", s, len(relay.received()))
 	}
 }
@@ -301,4 +301,16 @@ func (r *shakyReader) Poll(ctx context.Context, max int, wait time.Duration) ([]
 		return nil, event.ErrRange
 	}
 	return r.Reader.Poll(ctx, max, wait)
+}
+
+// A run with once has done its work where its only mail was refused for good. Where the refusal may be the relay's, nothing is
+// decided: the mail stays queued, and the run says so.
+func TestOnceWithNothingButARefusal(t *testing.T) {
+	for answer, decided := range map[string]bool{"550 5.1.1 unknown": true, "554 5.7.1 your address is listed": false} {
+		b := newBench(t, startScripted(t, always("RCPT", answer)).address())
+		b.queue(sampleMail(1))
+		if s, err := b.run(t); (err == nil) != decided || (s.Rejected == 1) != decided || (s.Left == 0) != decided {
+			t.Errorf("%s: %v %+v", answer, err, s)
+		}
+	}
 }

@@ -110,6 +110,12 @@ func (r result) aboutRelay() bool {
 	return strings.HasPrefix(e, "5.7.") || strings.HasPrefix(e, "5.3.") || e == "5.1.7" || e == "5.1.8"
 }
 
+// outOfTurn says of an envelope that went out behind a message that the relay may not have expected it there: it lost it, refused
+// it or hung up.
+func (r result) outOfTurn() bool {
+	return r.phase == PhaseMail && (r.class == relayAway || r.class == refused && r.aboutRelay())
+}
+
 // Outcome is what happened to one mail at one attempt. It holds no personal data.
 type Outcome struct {
 	ID           string
@@ -151,4 +157,7 @@ type Summary struct {
 var finalDot = []byte(".\r\n")
 
 // oneLine refuses what would be two commands.
-func oneLine(s string) bool { return !strings.ContainsAny(s, "\r\n\x00") }
+func (e envelope) oneLine() bool {
+	const parting = "\r\n\x00"
+	return !strings.ContainsAny(e.from, parting) && !strings.ContainsAny(e.to, parting) && !strings.ContainsAny(e.id, parting)
+}

@@ -53,6 +53,7 @@ func (r *run) sweep() {
 		return
 	}
 	r.swept = time.Now()
+	r.recall()
 	r.ready.keep(func(j *job) bool { return r.standing.mark(j.id).state == claimedState || !r.ended(j) })
 }
 

@@ -20,6 +20,9 @@ type relay struct {
 	options Relay
 	hello   string
 	tls     *tls.Config
+
+	follows  atomic.Bool // it has taken an envelope behind a message
+	oneByOne atomic.Bool // it has not offered PIPELINING, or not taken the first such envelope
 }
 
 // dial connects, encrypts and logs in. Its error is a result in PhaseConnect: every such failure is worth a retry.
@@ -53,7 +56,19 @@ func (r *relay) dial(ctx context.Context) (*conn, error) {
 		}
 		return nil, connectFailure(err)
 	}
-	return &conn{session: session, text: session.Text, raw: raw, options: r.options, offers: offered(session), began: time.Now()}, nil
+	offers := offered(session)
+	if !offers.pipelining {
+		r.oneByOne.Store(true)
+	}
+	return &conn{session: session, text: session.Text, raw: raw, options: r.options, offers: offers, began: time.Now()}, nil
+}
+
+// learn takes in what became of an envelope that went out behind a message. deaf says that no more are to, from now on.
+func (r *relay) learn(res result) (deaf bool) {
+	if res.phase > PhaseMail {
+		r.follows.Store(true)
+	}
+	return res.outOfTurn() && !r.follows.Load() && !r.oneByOne.Swap(true)
 }
 
 func (r *relay) settings(connect gomail.DialContextFunc) []gomail.Option {
@@ -147,6 +162,13 @@ type conn struct {
 	mails      int // transactions begun
 	rejections int // refusals in a row
 	began      time.Time
+	// opened: the envelope of the mail that comes next is out, and nothing but its message may follow. ahead is what the relay said
+	// to it.
+	opened bool
+	ahead  struct {
+		result
+		failed bool
+	}
 	// broken: an I/O error, a goodbye or an unfinished message. Nothing may be written any more, QUIT included:
 	// it could end a message that must not be sent.
 	broken atomic.Bool
@@ -154,7 +176,7 @@ type conn struct {
 
 // close says goodbye where that is safe.
 func (c *conn) close() {
-	if !c.broken.Swap(true) {
+	if !c.broken.Swap(true) && !c.opened {
 		_ = c.session.UpdateDeadline(time.Second)
 		_ = c.session.Quit()
 	}

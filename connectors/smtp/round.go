@@ -136,10 +136,10 @@ func (r *run) endRound(err error) error {
 			r.found(f, r.once && r.past(f))
 		}
 		r.ready.back(w.woken)
-		for _, j := range r.busy {
-			r.permit(j)
-		}
 		r.sweep()
+		for c, j := range r.busy {
+			r.permit(c, j)
+		}
 	} else {
 		r.next.claims = append(w.claims, r.next.claims...)
 		r.next.look = r.next.look || w.look

@@ -74,8 +74,19 @@ func (w *route) give(j *job) *carrier {
 	if w.limiter != nil {
 		w.limiter.Allow()
 	}
-	j.via = w.relay.options.Address
+	w.hand(j)
 	return c
+}
+
+// hand notes that a mail goes to this relay now. Nothing that was said about an attempt before counts.
+func (w *route) hand(j *job) {
+	j.via, j.handed, j.followed = w.relay.options.Address, time.Now(), false
+	j.permit.Store(nil)
+}
+
+// takesMore says whether a connection that is busy may go on with another mail. With a limit it need not.
+func (w *route) takesMore() bool {
+	return w.limiter == nil && w.busy <= w.width && !w.away.pausing() && !w.relay.oneByOne.Load()
 }
 
 func (w *route) back(c *carrier) {

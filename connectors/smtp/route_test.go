@@ -3,6 +3,7 @@ package smtp
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -168,12 +169,12 @@ func TestRefusedMailsInARow(t *testing.T) {
 }
 
 // Two relays that fail at random: nothing is lost, nothing refused for what is a relay's fault, and nothing accepted twice
-// that was not reported in doubt.
+// that was not reported in doubt. Whoever gets a mail gets his own.
 func TestTwoRelaysAtRandom(t *testing.T) {
 	answers := map[string][]string{
-		"GREETING": {"421 4.3.2 busy", "554 5.3.2 no", drop}, "MAIL": {"421 4.7.0 slow", "451 4.3.0 later", "550 5.7.1 no", drop},
+		"GREETING": {"421 4.3.2 busy", "554 5.3.2 no", drop}, "MAIL": {"421 4.7.0 slow", "451 4.3.0 later", "550 5.7.1 no", "503 5.5.1 order", drop},
 		"RCPT": {"450 4.2.0 grey", "451 4.7.1 grey", "452 4.3.1 full", "421 4.7.0 bye", drop}, "DATA": {"454 4.7.0 throttled", "451 4.3.0 later", drop},
-		"DOT": {"452 4.3.1 full", "421 4.3.2 bye", drop, "accept then drop"}, "RSET": {"500 what?", drop},
+		"DOT": {"452 4.3.1 full", "421 4.3.2 bye", drop, "accept then drop", "250 2.0.0 Ok then drop"}, "RSET": {"500 what?", drop},
 	}
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
@@ -192,12 +193,14 @@ func TestTwoRelaysAtRandom(t *testing.T) {
 			b := newBenchOf(t, one, two)
 			b.options.Relays[0].Connections, b.options.Relays[1].Connections, b.options.Limits.RefusalsInARow = 3, 2, 2
 			b.options.Retry = Retry{Min: time.Millisecond, Max: 10 * time.Millisecond, Budget: 10 * time.Second}
+			mails := map[string]event.Mail{} // by recipient
 			for n := range 40 {
+				m := sampleMail(n)
 				if n%3 == 0 {
-					b.queue(lastDayMail(n))
-				} else {
-					b.queue(sampleMail(n))
+					m = lastDayMail(n)
 				}
+				b.queue(m)
+				mails[m.To.Email] = m
 			}
 			s, err := b.runTwo(t)
 			if err != nil || s.Left != 0 || s.Skipped != 0 {
@@ -212,8 +215,14 @@ func TestTwoRelaysAtRandom(t *testing.T) {
 					t.Errorf("mail %d was accepted %d times, recorded: %s", n, took, said)
 				}
 			}
-			if s.Accepted+s.Rejected+s.InDoubt < 40 {
-				t.Errorf("%+v", s)
+			if s.Accepted+s.Rejected+s.InDoubt < 40 || len(b.openClaims()) != 0 {
+				t.Errorf("%+v, claims %v", s, b.openClaims())
+			}
+			c := mustComposer(t, b.options)
+			for _, m := range slices.Concat(one.received(), two.received()) {
+				if !m.is(t, c, mails[m.to]) {
+					t.Errorf("the mail to %s is another's", m.to)
+				}
 			}
 			checkNoPersonalData(t, b, nil)
 		})

@@ -19,6 +19,7 @@ type step struct {
 	conn int    // which connection, from 1
 	verb string // GREETING, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, BODY (before the message is read), DOT, RSET, QUIT
 	n    int    // how often this verb has come, over all connections, from 1
+	more bool   // something has come behind it already
 	line string
 }
 
@@ -69,7 +70,7 @@ func startScripted(t testing.TB, script func(step) string) *scripted {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return serveScripted(t, &scripted{Listener: l, script: script, extensions: []string{"8BITMIME", "SMTPUTF8"}})
+	return serveScripted(t, &scripted{Listener: l, script: script, extensions: []string{"PIPELINING", "8BITMIME", "SMTPUTF8"}})
 }
 
 func serveScripted(t testing.TB, s *scripted) *scripted {
@@ -114,7 +115,7 @@ func (d *dialogue) say(verb, line string) (code string, goOn bool) {
 	d.counts[verb]++
 	n, script := d.counts[verb], d.script
 	d.mu.Unlock()
-	answer := script(step{conn: d.n, verb: verb, n: n, line: line})
+	answer := script(step{conn: d.n, verb: verb, n: n, more: d.in.Buffered() > 0, line: line})
 	if answer == "" {
 		answer = d.ordinarily(verb)
 	}
