@@ -33,15 +33,16 @@ var mayImport = map[string][]string{
 	"deploy/integration":     {}, // a test; its package has no code of its own
 	"processor": {"processor/event", "processor/calendar", "processor/identity", "processor/intake", "processor/journal",
 		"processor/rules", "processor/story", "processor/watch", "state"},
-	"connectors/bounce":   {"processor/event"},
-	"connectors/console":  {"processor/event"},
-	"connectors/debezium": {"processor/event"},
-	"connectors/kafka":    {"processor/event"},
-	"connectors/registry": {"processor/event"},
-	"connectors/smtp":     {"processor/event"},
-	"cmd/lejarat/config":  {"connectors/bounce", "connectors/debezium", "processor/event", "processor/calendar", "processor/identity", "processor/rules"},
+	"connectors/bounce":      {"processor/event"},
+	"connectors/console":     {"processor/event"},
+	"connectors/debezium":    {"processor/event"},
+	"connectors/kafka":       {"processor/event"},
+	"connectors/registry":    {"processor/event"},
+	"connectors/smtp":        {"connectors/smtp/letter", "processor/event"},
+	"connectors/smtp/letter": {"processor/event"},
+	"cmd/lejarat/config":     {"connectors/bounce", "connectors/debezium", "processor/event", "processor/calendar", "processor/identity", "processor/rules"},
 	"cmd/lejarat": {"cmd/lejarat/config", "connectors/bounce", "connectors/console", "connectors/debezium", "connectors/kafka", "connectors/registry",
-		"connectors/smtp", "processor", "processor/event", "processor/identity", "processor/intake", "processor/journal",
+		"connectors/smtp", "connectors/smtp/letter", "processor", "processor/event", "processor/identity", "processor/intake", "processor/journal",
 		"processor/story", "processor/tally", "processor/watch", "state"},
 }
 
@@ -54,7 +55,7 @@ var homes = map[string]string{
 	"github.com/cockroachdb/pebble":  "state",
 	"github.com/twmb/franz-go":       "connectors/kafka",
 	"github.com/wneessen/go-mail":    "connectors/smtp",
-	"github.com/emersion/go-msgauth": "connectors/smtp",
+	"github.com/emersion/go-msgauth": "connectors/smtp/letter",
 }
 
 // TestArchitecture reads every file's imports, goroutines and clocks, and keeps the house as it was drawn.

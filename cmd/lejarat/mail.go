@@ -120,8 +120,7 @@ func mailOptions(cfg *config.Config, clk timepiece) (smtp.Options, error) {
 	if err != nil {
 		return smtp.Options{}, usageError{err}
 	}
-	o := letterOptions(cfg)
-	o.Hello, o.Prefix, o.InDoubt, o.Now = m.Hello, cfg.Kafka.TopicPrefix, m.InDoubt, clk.Now
+	o := smtp.Options{Letters: letterOptions(cfg), Hello: m.Hello, Prefix: cfg.Kafka.TopicPrefix, InDoubt: m.InDoubt, Now: clk.Now}
 	o.DailyCap, o.Zone = m.DailyCap, cfg.Calendar.Location()
 	o.Retry = smtp.Retry{Min: m.Retry.Min, Max: m.Retry.Max}
 	for i, r := range m.Relays() {

@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"lejarat/cmd/lejarat/config"
-	"lejarat/connectors/smtp"
+	"lejarat/connectors/smtp/letter"
 )
 
 func previewCommand(o *options) *cobra.Command {
@@ -26,7 +26,7 @@ func previewCommand(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			letters, findings, err := smtp.Preview(letterOptions(cfg), dir)
+			letters, findings, err := letter.Preview(letterOptions(cfg), dir)
 			if err != nil {
 				return usageError{err}
 			}
@@ -43,12 +43,12 @@ func previewCommand(o *options) *cobra.Command {
 	return c
 }
 
-func printPreview(cmd *cobra.Command, asJSON bool, letters int, findings []smtp.Finding) error {
+func printPreview(cmd *cobra.Command, asJSON bool, letters int, findings []letter.Finding) error {
 	if asJSON {
 		return printJSON(cmd.OutOrStdout(), struct {
-			Letters  int            `json:"letters"`
-			Findings []smtp.Finding `json:"findings"`
-		}{letters, append([]smtp.Finding{}, findings...)})
+			Letters  int              `json:"letters"`
+			Findings []letter.Finding `json:"findings"`
+		}{letters, append([]letter.Finding{}, findings...)})
 	}
 	for _, f := range findings {
 		if _, err := fmt.Fprintln(cmd.OutOrStdout(), f); err != nil {
@@ -60,23 +60,23 @@ func printPreview(cmd *cobra.Command, asJSON bool, letters int, findings []smtp.
 }
 
 // letterOptions translates what the configuration says about letters.
-func letterOptions(cfg *config.Config) smtp.Options {
+func letterOptions(cfg *config.Config) letter.Options {
 	m := cfg.Mail
-	o := smtp.Options{From: m.From, ReplyTo: m.ReplyTo, EnvelopeFrom: m.EnvelopeFrom, TemplateDir: m.TemplateDir, Website: m.Website, Texts: m.Texts,
-		Unsubscribe: map[string]smtp.Unsubscribe{}}
+	o := letter.Options{From: m.From, ReplyTo: m.ReplyTo, EnvelopeFrom: m.EnvelopeFrom, TemplateDir: m.TemplateDir, Website: m.Website, Texts: m.Texts,
+		Unsubscribe: map[string]letter.Unsubscribe{}}
 	for _, name := range sortedKeys(cfg.Documents) {
 		d := cfg.Documents[name]
-		doc := smtp.Document{Type: name, Names: d.Names}
+		doc := letter.Document{Type: name, Names: d.Names}
 		for _, n := range d.Notices {
 			doc.Notices = append(doc.Notices, string(n.At))
 		}
 		o.Documents = append(o.Documents, doc)
 	}
 	for kind, u := range m.Unsubscribe {
-		o.Unsubscribe[kind] = smtp.Unsubscribe(u)
+		o.Unsubscribe[kind] = letter.Unsubscribe(u)
 	}
 	for _, k := range m.DKIM {
-		o.DKIM = append(o.DKIM, smtp.DKIMKey(k))
+		o.DKIM = append(o.DKIM, letter.DKIMKey(k))
 	}
 	return o
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"lejarat/connectors/smtp/letter"
 	"lejarat/processor/event"
 )
 
@@ -160,7 +161,7 @@ func TestMailThatCannotFollow(t *testing.T) {
 	if s := b.mustRun(t); s.Accepted != 5 || s.Rejected != 3 || len(b.openClaims()) != 0 || relay.connections() != 1 {
 		t.Errorf("%+v, claims %v, %d connections", s, b.openClaims(), relay.connections())
 	}
-	for n, reason := range map[int]string{2: errNotRenderable.Error(), 4: errNeedsSMTPUTF8.Error(), 6: errAddressMalformed.Error()} {
+	for n, reason := range map[int]string{2: letter.ErrNotRenderable.Error(), 4: errNeedsSMTPUTF8.Error(), 6: letter.ErrAddressMalformed.Error()} {
 		if d := lastDelivery(b, t, sampleMail(n).ID); deref(d.Reason) != reason || d.Attempts > 1 {
 			t.Errorf("mail %d: %s %q, attempt %d", n, d.Status, deref(d.Reason), d.Attempts)
 		}

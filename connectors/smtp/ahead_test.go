@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"lejarat/connectors/smtp/letter"
 	"lejarat/processor/event"
 )
 
@@ -12,7 +13,7 @@ func TestEnvelopeGoesBehindTheDot(t *testing.T) {
 	relay := startScripted(t, allFine)
 	c := dialled(t, relay)
 	first, second := envelopeTo("b@example.hu"), envelopeTo("c@example.hu")
-	l := leave{given: until(time.Minute), next: func() (envelope, bool) { return second, true }}
+	l := leave{given: until(time.Minute), next: func() (letter.Envelope, bool) { return second, true }}
 	if res := c.send(t.Context(), first, l); res.class != accepted || relay.count("DATA") != 2 || relay.count("DOT") != 1 {
 		t.Fatalf("%v: the relay was asked for %d messages", res, relay.count("DATA"))
 	}
@@ -21,7 +22,7 @@ func TestEnvelopeGoesBehindTheDot(t *testing.T) {
 	if res := c.send(t.Context(), second, l); res.class != accepted || c.raw.(*counted).writes.Load() != writes+1 {
 		t.Errorf("%v in %d writes", res, c.raw.(*counted).writes.Load()-writes)
 	}
-	if got := relay.received(); len(got) != 2 || got[0].to != "b@example.hu" || got[1].to != "c@example.hu" || got[1].data != string(second.body) {
+	if got := relay.received(); len(got) != 2 || got[0].to != "b@example.hu" || got[1].to != "c@example.hu" || got[1].data != string(second.Body) {
 		t.Errorf("the relay read %+v", got)
 	}
 }
@@ -30,7 +31,7 @@ func TestEnvelopeGoesBehindTheDot(t *testing.T) {
 func TestNoGoodbyeBehindAnOpenEnvelope(t *testing.T) {
 	relay := startScripted(t, allFine)
 	c := dialled(t, relay)
-	l := leave{given: until(time.Minute), next: func() (envelope, bool) { return envelopeTo("c@example.hu"), true }}
+	l := leave{given: until(time.Minute), next: func() (letter.Envelope, bool) { return envelopeTo("c@example.hu"), true }}
 	c.send(t.Context(), envelopeTo("b@example.hu"), l)
 	writes := c.raw.(*counted).writes.Load()
 	c.close()

@@ -21,34 +21,3 @@ func BenchmarkSend(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "mails/s")
 }
-
-// BenchmarkLetter is the part of it that makes the mail: the first one of its kind, those after it, and those that are
-// signed.
-func BenchmarkLetter(b *testing.B) {
-	ring := newKeyring(b)
-	modern, old := ring.add(b, "example.hu", "modern", ed25519Key()), ring.add(b, "example.hu", "old", rsaKey())
-	for _, c := range []struct {
-		name   string
-		before func(*composer)
-		keys   []DKIMKey
-	}{
-		{"first", func(c *composer) { clear(c.letters.known) }, nil},
-		{"next", func(*composer) {}, nil},
-		{"ed25519", func(*composer) {}, []DKIMKey{modern}},
-		{"rsa", func(*composer) {}, []DKIMKey{old}},
-	} {
-		b.Run(c.name, func(b *testing.B) {
-			o := sampleOptions()
-			o.DKIM = c.keys
-			composer := mustComposer(b, o)
-			m := sampleMail(1)
-			b.ReportAllocs()
-			for b.Loop() {
-				c.before(composer)
-				if _, err := composer.compose(m, testNow); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"lejarat/connectors/smtp/letter"
 	"lejarat/processor/event"
 )
 
@@ -231,17 +232,37 @@ func newBench(t testing.TB, address string) *bench {
 	t.Helper()
 	b := &bench{broker: newBroker()}
 	b.options = Options{
-		From:   "Okmányértesítő <ertesites@example.hu>",
-		Relays: []Relay{{Address: address, TLS: NoTLS, ConnectTimeout: 2 * time.Second, CommandTimeout: 2 * time.Second, DataTimeout: 300 * time.Millisecond, Connections: 1}},
-		Hello:  "client.example.hu",
-		Retry:  Retry{Min: time.Millisecond, Max: 20 * time.Millisecond, Budget: 400 * time.Millisecond},
-		Now:    func() time.Time { return testNow },
+		Letters: letter.Options{From: "Okmányértesítő <ertesites@example.hu>"},
+		Relays:  []Relay{{Address: address, TLS: NoTLS, ConnectTimeout: 2 * time.Second, CommandTimeout: 2 * time.Second, DataTimeout: 300 * time.Millisecond, Connections: 1}},
+		Hello:   "client.example.hu",
+		Retry:   Retry{Min: time.Millisecond, Max: 20 * time.Millisecond, Budget: 400 * time.Millisecond},
+		Now:     func() time.Time { return testNow },
 	}
 	b.options.Limits.Refusal = 200 * time.Millisecond
 	b.options.Limits.Freshness, b.options.Limits.Claim = time.Nanosecond, time.Second
 	b.options.Logger = slog.New(slog.NewTextHandler(&b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	b.options.Observer = func(o Outcome) { b.outcomes = append(b.outcomes, o) }
 	return b
+}
+
+// mustComposer makes what composes without a look at every letter, which takes longer than most tests.
+func mustComposer(t testing.TB, o Options) *letter.Composer {
+	t.Helper()
+	c, err := letter.NewComposer(o.Letters)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// mustConnector is New without that look.
+func mustConnector(t testing.TB, o Options, q Queue, topics Topics) *Connector {
+	t.Helper()
+	c, err := newConnector(o.withDefaults(), mustComposer(t, o), nil, q, topics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // run sends what is queued, as a process started anew would.

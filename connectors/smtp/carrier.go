@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"lejarat/connectors/smtp/letter"
 )
 
 // carrier is one connection to a relay, or the place for one, with the goroutine that owns it.
@@ -65,8 +67,9 @@ func (c *carrier) serve() {
 
 // mailing is a job with its mail.
 type mailing struct {
-	job *job
-	envelope
+	letter.Envelope // its dots doubled
+
+	job   *job
 	err   error          // it could not be composed
 	asked chan time.Time // leave for its dot is asked for with the report on the mail before it; nil: it follows none
 }
@@ -74,12 +77,13 @@ type mailing struct {
 // compose writes the mail of a job.
 func (c *carrier) compose(j *job) *mailing {
 	m := &mailing{job: j}
-	if m.envelope, m.err = c.run.composer.composeInto(c.spare, j.mail, j.emitted); m.err != nil {
+	if m.Envelope, m.err = c.run.composer.Compose(c.spare, j.mail, j.emitted); m.err != nil {
 		return m
 	}
-	c.body, c.spare = m.body, c.body
+	m.Body = stuffed(m.Body)
+	c.body, c.spare = m.Body, c.body
 	if sender := c.run.options.Sender; sender != nil {
-		m.from = sender(j.mail.ID, j.record.Partition, j.record.Offset)
+		m.From = sender(j.mail.ID, j.record.Partition, j.record.Offset)
 	}
 	return m
 }
@@ -106,7 +110,7 @@ func (c *carrier) carry(m *mailing) report {
 	}
 	ahead := m.asked != nil
 	m.job.attempts++
-	rep.res = c.conn.send(c.run.sending, m.envelope, leave{
+	rep.res = c.conn.send(c.run.sending, m.Envelope, leave{
 		given: func() time.Time { return c.permitted(m.job) }, ask: func() time.Time { return c.await(m) },
 		soon: ahead, next: c.follow,
 	})
@@ -126,17 +130,17 @@ func (c *carrier) carry(m *mailing) report {
 }
 
 // follow is the mail whose envelope goes out behind the dot of the one under way; false: there is none, or it cannot.
-func (c *carrier) follow() (envelope, bool) {
+func (c *carrier) follow() (letter.Envelope, bool) {
 	if c.conn.worn(c.run.options.Limits) {
-		return envelope{}, false
+		return letter.Envelope{}, false
 	}
 	j := c.ahead.Swap(nil)
 	if j == nil {
-		return envelope{}, false
+		return letter.Envelope{}, false
 	}
 	c.next = c.compose(j)
 	c.next.asked = make(chan time.Time, 1)
-	return c.next.envelope, c.next.err == nil && c.conn.fits(c.next.envelope)
+	return c.next.Envelope, c.next.err == nil && c.conn.fits(c.next.Envelope)
 }
 
 // permitted says until when the final dot may be written without asking; zero: ask. One that was tried before goes the way on

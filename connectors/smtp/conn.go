@@ -8,6 +8,8 @@ import (
 	"os"
 	"strconv"
 	"time"
+
+	"lejarat/connectors/smtp/letter"
 )
 
 // leave is what a mail's final dot needs. Without it the mail is called off.
@@ -16,24 +18,24 @@ type leave struct {
 	ask   func() time.Time // waits for the answer; zero: not at all
 	soon  bool             // the answer comes soon, for it is asked for already: the message waits for it too
 	// next is the mail that follows at once, whose envelope goes out behind the dot; false: there is none, or it has to wait.
-	next func() (envelope, bool)
+	next func() (letter.Envelope, bool)
 }
 
 // send hands one mail over. When ctx ends, the connection is cut: before the dot that is a retry, after it the mail is in
 // doubt.
-func (c *conn) send(ctx context.Context, e envelope, l leave) result {
+func (c *conn) send(ctx context.Context, e letter.Envelope, l leave) result {
 	cut := context.AfterFunc(ctx, func() {
 		c.broken.Store(true)
 		_ = c.raw.Close()
 	})
 	defer cut()
-	if e.utf8 && !c.offers.utf8 {
+	if e.UTF8 && !c.offers.utf8 {
 		// The code of RFC 6531 4.2 for an answer that the relay need not be asked for.
 		return result{class: unfit, phase: PhaseMail, reply: reply{enhanced: "5.6.7"}, cause: errNeedsSMTPUTF8.Error()}
 	}
 	c.mails++
-	if !e.oneLine() {
-		return result{class: refused, phase: PhaseNone, cause: errAddressMalformed.Error()}
+	if !oneLine(e) {
+		return result{class: refused, phase: PhaseNone, cause: letter.ErrAddressMalformed.Error()}
 	}
 	if !c.opened && c.text.R.Buffered() > 0 {
 		// Nothing was asked: a goodbye, or an answer too many, which would be taken for the next one.
@@ -59,7 +61,7 @@ func (c *conn) send(ctx context.Context, e envelope, l leave) result {
 	return res
 }
 
-func (c *conn) transaction(e envelope, l leave) result {
+func (c *conn) transaction(e letter.Envelope, l leave) result {
 	open := c.lockStep
 	switch {
 	case c.opened:
@@ -73,7 +75,7 @@ func (c *conn) transaction(e envelope, l leave) result {
 	if c.text.R.Buffered() > 0 { // an answer before the mail: the answers are out of step
 		return c.lost(relayAway, PhaseBody, errNotReply)
 	}
-	if res, failed := c.message(e.body, l); failed {
+	if res, failed := c.message(e.Body, l); failed {
 		return res
 	}
 	a, err := c.answer(c.options.DataTimeout)
@@ -128,7 +130,7 @@ var (
 )
 
 // lockStep sends the envelope command by command.
-func (c *conn) lockStep(e envelope) (res result, failed bool) {
+func (c *conn) lockStep(e letter.Envelope) (res result, failed bool) {
 	for i, command := range c.commands(e) {
 		a, err := c.command(command)
 		if err != nil {
@@ -142,7 +144,7 @@ func (c *conn) lockStep(e envelope) (res result, failed bool) {
 }
 
 // pipelined sends the envelope at once (RFC 2920).
-func (c *conn) pipelined(e envelope) (res result, failed bool) {
+func (c *conn) pipelined(e letter.Envelope) (res result, failed bool) {
 	if _, err := c.write(c.appendEnvelope(nil, e), c.options.CommandTimeout); err != nil {
 		return c.lost(relayAway, PhaseMail, err), true
 	}
@@ -151,7 +153,7 @@ func (c *conn) pipelined(e envelope) (res result, failed bool) {
 }
 
 // openedAhead goes on with an envelope that went out behind the dot of the mail before. What the relay said to it is known.
-func (c *conn) openedAhead(envelope) (res result, failed bool) {
+func (c *conn) openedAhead(letter.Envelope) (res result, failed bool) {
 	c.opened = false
 	return c.ahead.result, c.ahead.failed
 }
@@ -194,11 +196,11 @@ func (c *conn) envelopeAnswers() (res result, failed, inStep bool) {
 	return res, failed, true
 }
 
-func (c *conn) commands(e envelope) [3]string {
-	return [...]string{c.mailCommand(e), "RCPT TO:<" + e.to + ">", "DATA"}
+func (c *conn) commands(e letter.Envelope) [3]string {
+	return [...]string{c.mailCommand(e), "RCPT TO:<" + e.To + ">", "DATA"}
 }
 
-func (c *conn) appendEnvelope(b []byte, e envelope) []byte {
+func (c *conn) appendEnvelope(b []byte, e letter.Envelope) []byte {
 	for _, command := range c.commands(e) {
 		b = append(append(b, command...), "\r\n"...)
 	}
@@ -206,17 +208,17 @@ func (c *conn) appendEnvelope(b []byte, e envelope) []byte {
 }
 
 // mailCommand opens the envelope with what the relay offers to take.
-func (c *conn) mailCommand(e envelope) string {
-	command := "MAIL FROM:<" + e.from + ">"
-	if e.utf8 { // then the header is not ASCII
+func (c *conn) mailCommand(e letter.Envelope) string {
+	command := "MAIL FROM:<" + e.From + ">"
+	if e.UTF8 { // then the header is not ASCII
 		command += " BODY=8BITMIME SMTPUTF8"
 	}
 	if c.offers.size {
-		command += " SIZE=" + strconv.Itoa(len(e.body))
+		command += " SIZE=" + strconv.Itoa(len(e.Body))
 	}
 	if c.offers.dsn {
 		// A bounce then names the notice, and carries headers alone: the letter is about a person.
-		command += " RET=HDRS ENVID=" + e.id
+		command += " RET=HDRS ENVID=" + e.ID
 	}
 	return command
 }
@@ -276,8 +278,8 @@ func (c *conn) reset() bool {
 }
 
 // fits says whether the envelope of such a mail may go out behind a dot.
-func (c *conn) fits(e envelope) bool {
-	return c.offers.pipelining && e.oneLine() && (c.offers.utf8 || !e.utf8)
+func (c *conn) fits(e letter.Envelope) bool {
+	return c.offers.pipelining && oneLine(e) && (c.offers.utf8 || !e.UTF8)
 }
 
 // worn says that the connection should be made anew before the next mail.

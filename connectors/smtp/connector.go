@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"lejarat/connectors/smtp/letter"
 	"lejarat/processor/event"
 )
 
@@ -39,19 +40,22 @@ type Connector struct {
 	queue    Queue
 	topics   Topics
 	relays   []*relay // in the order in which they are preferred
-	composer *composer
+	composer *letter.Composer
 	status   *atomic.Pointer[Status] // of the run; nil: it has not begun
 }
 
-// New checks the options and the templates, all faults at once. It connects to nothing.
+// New checks the options and every letter that they can lead to, all faults at once. It connects to nothing.
 func New(o Options, q Queue, t Topics) (*Connector, error) {
 	o = o.withDefaults()
-	composer, err := o.composer()
+	composer, err := letter.NewComposer(o.Letters)
+	if err == nil {
+		err = composer.Check()
+	}
 	return newConnector(o, composer, err, q, t)
 }
 
 // newConnector makes a connector of options that are complete, with what writes its mails, or with what is wrong there.
-func newConnector(o Options, composer *composer, err error, q Queue, t Topics) (*Connector, error) {
+func newConnector(o Options, composer *letter.Composer, err error, q Queue, t Topics) (*Connector, error) {
 	faults := []error{o.validate(), err}
 	var relays []*relay
 	for i, x := range o.Relays {
@@ -71,36 +75,6 @@ func newConnector(o Options, composer *composer, err error, q Queue, t Topics) (
 		options: o, queue: q, topics: t, relays: relays, status: &atomic.Pointer[Status]{},
 		composer: composer,
 	}, nil
-}
-
-// composer makes what writes mails, with all faults of what it needs: among them those of every letter that the
-// configured documents can lead to, so that they show now and not on a citizen's mail.
-func (o Options) composer() (*composer, error) {
-	c, err := o.uncheckedComposer()
-	if err != nil {
-		return nil, err
-	}
-	var faults []error
-	for _, f := range c.lint() {
-		faults = append(faults, errors.New(f.String()))
-	}
-	if err := errors.Join(faults...); err != nil {
-		return nil, fmt.Errorf("checking the mail templates against sample data: %w", err)
-	}
-	return c, nil
-}
-
-func (o Options) uncheckedComposer() (*composer, error) {
-	s, err := o.sender()
-	if err != nil {
-		return nil, err
-	}
-	templates, err := NewTemplates(o)
-	signer, serr := newSigner(o.DKIM, s.domain())
-	if err := errors.Join(err, serr, o.validateUnsubscribe()); err != nil {
-		return nil, err
-	}
-	return newComposer(s, templates, signer, o), nil
 }
 
 // Run sends until ctx ends; with once, until everything that was queued at the start has its outcome, or until no mail

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"lejarat/connectors/smtp/letter"
 	"lejarat/processor/event"
 )
 
@@ -19,7 +20,7 @@ func TestD3LetterThatCannotBeWrittenIsNotBegun(t *testing.T) {
 	b := newBench(t, relay.address())
 	broken, large := sampleMail(1), sampleMail(2)
 	broken.Document = nil
-	b.options.Limits.MessageBytes = 12000 // the lint's largest sample fits, the large letter does not
+	b.options.Letters.MaxBytes = 12000 // the lint's largest sample fits, the large letter does not
 	large.Document.NumberMasked, large.To.Name = strings.Repeat("Ű", 100), strings.Repeat("Ő", 100)
 	b.queue(broken, large, sampleMail(3))
 	if s := b.mustRun(t); s.Rejected != 2 || s.Accepted != 1 {
@@ -77,18 +78,18 @@ func TestD7NoAddressInErrorsLogsOrRecords(t *testing.T) {
 
 // D8: go-mail lets line breaks into a message through header names, preformatted headers, the reply address's domain.
 // What reaches those here comes from the configuration, which is refused, or is made of what cannot hold a line break.
-// TestInjection tries what records bring.
+// letter's TestInjection tries what records bring.
 func TestD8NothingBreaksOutOfAHeader(t *testing.T) {
 	for _, hostile := range []string{"a@example.hu\r\nBcc: x@example.com", "A\r\nBcc: x <a@example.hu>", "a@example.hu\nX: y", "a@exam\r\nple.hu", "a@example.hu>\r\nX: y"} {
 		for name, set := range map[string]func(*Options){
-			"from":          func(o *Options) { o.From = hostile },
-			"reply_to":      func(o *Options) { o.ReplyTo = hostile },
-			"envelope_from": func(o *Options) { o.EnvelopeFrom = hostile },
+			"from":          func(o *Options) { o.Letters.From = hostile },
+			"reply_to":      func(o *Options) { o.Letters.ReplyTo = hostile },
+			"envelope_from": func(o *Options) { o.Letters.EnvelopeFrom = hostile },
 			"hello":         func(o *Options) { o.Hello = hostile },
 		} {
 			o := newBench(t, "127.0.0.1:25").options
 			set(&o)
-			if _, err := o.sender(); err == nil && o.withDefaults().validate() == nil {
+			if _, err := letter.NewComposer(o.Letters); err == nil && o.withDefaults().validate() == nil {
 				t.Errorf("mail.%s takes %q", name, hostile)
 			}
 		}

@@ -1,5 +1,5 @@
-// Package smtp is the mail connector: it takes the records of lejarat.mail-sink, writes a letter for each, hands it
-// to an SMTP relay, and records what became of it in lejarat.deliveries before it lets go of the record.
+// Package smtp is the mail connector: it takes the records of lejarat.mail-sink, has a letter made for each (package letter), hands
+// it to an SMTP relay, and records what became of it in lejarat.deliveries before it lets go of the record.
 //
 // Rules that every file here keeps:
 //

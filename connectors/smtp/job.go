@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"lejarat/connectors/smtp/letter"
 	"lejarat/processor/event"
 )
 
@@ -54,7 +55,7 @@ func (j *job) refused(l Limits) bool { return j.refusals >= l.Refusals }
 // underscores, a letter or digit first.
 func usableID(id string) bool {
 	return id != "" && len(id) <= 60 && !strings.ContainsAny(id[:1], "._-") &&
-		!strings.ContainsFunc(id, func(r rune) bool { return !isHostRune(r) && r != '.' && r != '_' })
+		!strings.ContainsFunc(id, func(r rune) bool { return !isAlphanumeric(r) && !strings.ContainsRune("._-", r) })
 }
 
 // decode reads a record of the queue. ok is false where not even the id can be used.
@@ -65,7 +66,7 @@ func decode(r event.Record, o Options) (j *job, ok bool) {
 		return j, false
 	}
 	j.id = makeMarkID(j.mail.ID)
-	j.faulty = err != nil || kinds[j.mail.Kind] == ""
+	j.faulty = err != nil || !letter.Known(j.mail.Kind)
 	if j.emitted, err = time.Parse(time.RFC3339Nano, j.mail.EmittedAt); err != nil {
 		j.faulty = true
 	}

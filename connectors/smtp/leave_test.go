@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"lejarat/connectors/smtp/letter"
 )
 
 // dialled is a connection to a scripted relay, of the shipped kind.
@@ -40,11 +42,11 @@ func (c *counted) Write(b []byte) (int, error) {
 	return n, err
 }
 
-func alone() (envelope, bool) { return envelope{}, false }
+func alone() (letter.Envelope, bool) { return letter.Envelope{}, false }
 
 // envelopeTo is a short mail.
-func envelopeTo(to string) envelope {
-	return envelope{id: "1", from: "a@example.hu", to: to, body: []byte("Subject: x\r\n\r\ny\r\n")}
+func envelopeTo(to string) letter.Envelope {
+	return letter.Envelope{ID: "1", From: "a@example.hu", To: to, Body: []byte("Subject: x\r\n\r\ny\r\n")}
 }
 
 // until is an answer to the question for leave.
@@ -95,7 +97,7 @@ func TestDotGoesWithTheMessage(t *testing.T) {
 			if res.class != c.want || asked != c.asked || len(relay.received()) != c.reads {
 				t.Errorf("%+v, asked %d times, the relay read %d", res, asked, len(relay.received()))
 			}
-			if c.reads == 1 && relay.received()[0].data != string(e.body) {
+			if c.reads == 1 && relay.received()[0].data != string(e.Body) {
 				t.Errorf("the relay read %q", relay.received()[0].data)
 			}
 		})
@@ -117,7 +119,7 @@ func TestLeaveRunsOutInTheBody(t *testing.T) {
 	began := time.Now()
 	l := leave{given: func() time.Time { return began.Add(300 * time.Millisecond) }, ask: func() time.Time { t.Error("asked"); return time.Time{} }, next: alone}
 	line := append(bytes.Repeat([]byte("x"), 70), "\r\n"...)
-	res := c.send(t.Context(), envelope{id: "1", from: "a@example.hu", to: "b@example.hu", body: bytes.Repeat(line, 1<<18)}, l)
+	res := c.send(t.Context(), letter.Envelope{ID: "1", From: "a@example.hu", To: "b@example.hu", Body: bytes.Repeat(line, 1<<18)}, l)
 	if res.class != relayAway || res.phase != PhaseBody || time.Since(began) > 30*time.Second {
 		t.Errorf("%v, class %d, after %v", res, res.class, time.Since(began))
 	}

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	netmail "net/mail"
 	"slices"
 	"strings"
 	"time"
 
+	"lejarat/connectors/smtp/letter"
 	"lejarat/processor/event"
 )
 
@@ -18,16 +18,12 @@ const (
 	Park   = "park"   // reported, not sent again
 )
 
-// Options configure a Connector. The zero value of everything but From and the relays' addresses has a default.
+// Options configure a Connector. The zero value of everything but Letters.From and the relays' addresses has a default.
 type Options struct {
-	// From is the fixed sender, an RFC 5322 mailbox: "Okmányértesítő <ertesites@example.hu>".
-	From string
-	// ReplyTo is where answers go; "" names none, and the letters then ask not to answer.
-	ReplyTo string
-	// EnvelopeFrom is where bounces go. Default: the address of From.
-	EnvelopeFrom string
+	// Letters say what the mails are like.
+	Letters letter.Options
 	// Sender makes the envelope sender of a mail of its id and where its record stands in the queue, so that a bounce names
-	// the mail. nil: EnvelopeFrom for all.
+	// the mail. nil: Letters.EnvelopeFrom for all.
 	Sender func(id string, partition int32, offset int64) string
 	// Relays take the mails: each the next one that those before it cannot take at the moment. At least one.
 	Relays []Relay
@@ -35,22 +31,9 @@ type Options struct {
 	Hello string
 	// Prefix stands before topic names. Default "lejarat.".
 	Prefix string
-	// TemplateDir holds files that replace the shipped ones of the same relative path. "": none.
-	TemplateDir string
-	// Website is the page that describes the service, shown as plain text. "": none.
-	Website string
-	// Texts are language → name → text, for the templates. The shipped ones use service, operator, switch_off, help
-	// and renew_<document type>, each in place of its own wording.
-	Texts map[string]map[string]string
-	// Unsubscribe names ways to switch the service off for mail programs, by the kind of letter. nil: none.
-	Unsubscribe map[string]Unsubscribe
-	// DKIM are the keys that sign. nil: mails leave unsigned, and the relay signs.
-	DKIM []DKIMKey
 	// DailyCap is how many mails may be handed over on a civil day of Zone, by all instances together; 0: any number.
 	DailyCap int
 	Zone     *time.Location // default UTC
-	// Documents are the document types in the order in which the announcement lists them. Default: the four of SPEC 1.1.
-	Documents []Document
 	// LastDay is a second consumer group on the queue's topic, through which the mails that are good for one day only are
 	// found ahead of all others. nil: they are in the queue with the rest, and go before what is in hand of it.
 	LastDay Queue
@@ -65,13 +48,6 @@ type Options struct {
 	Observer func(Outcome)
 	// Lost is told of mails that are gone from the queue and may not have been sent, as Observer is.
 	Lost func(*event.Lost)
-}
-
-// Document is a document type that letters can be about.
-type Document struct {
-	Type    string
-	Notices []string          // ISO 8601 periods, the longest first
-	Names   map[string]string // language → display name; missing: the shipped name, else Type
 }
 
 // Retry bounds the growing pause before another attempt.
@@ -94,7 +70,6 @@ type Limits struct {
 	Idle                    time.Duration // an unused connection is closed after it
 	Drain                   time.Duration // what a started mail is given to end when Run is told to stop
 	Remember                time.Duration // deliveries older than this are forgotten; must exceed what mail-sink keeps
-	MessageBytes            int           // the largest mail
 	Freshness               time.Duration // how old the last look at suppressions may be when a mail's final dot is asked for
 	Look                    time.Duration // how old it becomes while mails only wait
 	Search                  time.Duration // how long mails that can wait do so, under a cap, until those of the last day are found in the queue
@@ -128,14 +103,10 @@ func (o Options) withDefaults() Options {
 	def(&o.Limits.Idle, 30*time.Second)
 	def(&o.Limits.Drain, 20*time.Second)
 	def(&o.Limits.Remember, 60*24*time.Hour)
-	def(&o.Limits.MessageBytes, 256<<10)
 	def(&o.Limits.Freshness, 20*time.Millisecond)
 	def(&o.Limits.Look, 2*time.Second)
 	def(&o.Limits.Search, 15*time.Minute)
 	def(&o.Limits.Claim, 20*time.Second)
-	if o.Documents == nil {
-		o.Documents = shippedDocuments()
-	}
 	if o.Zone == nil {
 		o.Zone = time.UTC
 	}
@@ -161,47 +132,7 @@ func def[T comparable](field *T, value T) {
 	}
 }
 
-// sender is what Options say about who sends, checked.
-type sender struct {
-	from     *netmail.Address
-	replyTo  *netmail.Address // nil: none
-	envelope string
-}
-
-// domain is the part of the sender's address that Message-IDs carry.
-func (s sender) domain() string { return s.from.Address[strings.LastIndexByte(s.from.Address, '@')+1:] }
-
-func (o Options) sender() (sender, error) {
-	var s sender
-	var faults []error
-	parse := func(key, text string) *netmail.Address {
-		a, err := netmail.ParseAddress(text)
-		var checked mailbox
-		if err == nil {
-			checked, err = parseMailbox(a.Address)
-		}
-		if err != nil || checked.utf8 {
-			faults = append(faults, fmt.Errorf("mail.%s: want a mailbox such as \"Name <name@example.hu>\", ASCII before the @", key))
-			return nil
-		}
-		a.Address = checked.address
-		return a
-	}
-	if s.from = parse("from", o.From); s.from != nil {
-		s.envelope = s.from.Address
-	}
-	if o.ReplyTo != "" {
-		s.replyTo = parse("reply_to", o.ReplyTo)
-	}
-	if o.EnvelopeFrom != "" {
-		if a := parse("envelope_from", o.EnvelopeFrom); a != nil {
-			s.envelope = a.Address
-		}
-	}
-	return s, errors.Join(faults...)
-}
-
-// validate checks what is not about the sender or the templates, and returns all faults at once.
+// validate checks what is not about the letters, and returns all faults at once.
 func (o Options) validate() error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }

@@ -1,8 +1,12 @@
 package smtp
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"strings"
+
+	"lejarat/connectors/smtp/letter"
 )
 
 // Phase is where in an SMTP transaction something happened.
@@ -156,8 +160,23 @@ type Summary struct {
 // finalDot ends the message.
 var finalDot = []byte(".\r\n")
 
+// errNeedsSMTPUTF8: the recipient's local part is not ASCII, and no relay can take such. The text is a reason in
+// lejarat.deliveries.
+var errNeedsSMTPUTF8 = errors.New("address_needs_smtputf8")
+
 // oneLine refuses what would be two commands.
-func (e envelope) oneLine() bool {
+func oneLine(e letter.Envelope) bool {
 	const parting = "\r\n\x00"
-	return !strings.ContainsAny(e.from, parting) && !strings.ContainsAny(e.to, parting) && !strings.ContainsAny(e.id, parting)
+	return !strings.ContainsAny(e.From, parting) && !strings.ContainsAny(e.To, parting) && !strings.ContainsAny(e.ID, parting)
+}
+
+// stuffed is a message with the dot doubled that begins a line (RFC 5321 4.5.2).
+func stuffed(msg []byte) []byte {
+	if bytes.Contains(msg, []byte("\r\n.")) {
+		msg = bytes.ReplaceAll(msg, []byte("\r\n."), []byte("\r\n.."))
+	}
+	if bytes.HasPrefix(msg, []byte(".")) {
+		msg = append([]byte("."), msg...)
+	}
+	return msg
 }

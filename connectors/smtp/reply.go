@@ -36,10 +36,14 @@ func enhancedCode(text string) string {
 		return ""
 	}
 	n = 1
-	if !dot() || !number() || !dot() || !number() || n < len(text) && (isHostRune(rune(text[n])) && text[n] != '-' || text[n] == '_') {
+	if !dot() || !number() || !dot() || !number() || n < len(text) && (isAlphanumeric(rune(text[n])) || text[n] == '_') {
 		return ""
 	}
 	return text[:n]
+}
+
+func isAlphanumeric(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 }
 
 // errNotReply: what came is no answer in the sense of RFC 5321 4.2.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
+	"lejarat/connectors/smtp/letter"
 	"lejarat/processor/event"
 )
 
@@ -254,13 +255,13 @@ func (s *scenario) printRelay(t *testing.T, out *strings.Builder) {
 }
 
 // is says whether a message is that mail, as it was composed.
-func (m message) is(t *testing.T, c *composer, mail event.Mail) bool {
+func (m message) is(t *testing.T, c *letter.Composer, mail event.Mail) bool {
 	t.Helper()
-	want, err := c.compose(mail, mustTime(mail))
+	want, err := c.Compose(nil, mail, mustTime(mail))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m.to == mail.To.Email && string(stuff([]byte(m.data))) == string(want.body)
+	return m.to == mail.To.Email && m.data == string(want.Body)
 }
 
 func mustTime(m event.Mail) time.Time {

@@ -34,7 +34,7 @@ type Mail struct {
 	TemplateDir string `yaml:"template_dir,omitempty"`
 	// Website is the address that mails point to for the service and its switch. Default: none.
 	Website string `yaml:"website,omitempty"`
-	// Texts are free texts that templates use: language, then name, then text; connectors/smtp says which names the
+	// Texts are free texts that templates use: language, then name, then text; connectors/smtp/letter says which names the
 	// shipped ones know, such as renew_passport. Default: none.
 	Texts map[string]map[string]string `yaml:"texts,omitempty"`
 	// Unsubscribe names ways to switch the service off that mail programs show: by kind of letter, expiry or announcement.

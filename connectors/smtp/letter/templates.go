@@ -1,4 +1,4 @@
-package smtp
+package letter
 
 import (
 	"bytes"
@@ -31,8 +31,8 @@ const (
 	maxSubjectRune = 200
 )
 
-// Templates turn records into letters.
-type Templates struct {
+// templates turn records into letters.
+type templates struct {
 	sender    sender
 	options   Options
 	documents map[string]Document
@@ -44,22 +44,20 @@ type Templates struct {
 // kinds is what a letter can be, with the file of its wording in each language's folder.
 var kinds = map[string]string{event.KindExpiry: "expiry.tmpl", event.KindAnnouncement: "announcement.tmpl"}
 
-// NewTemplates loads the shipped templates, those of Options.TemplateDir in their place.
-func NewTemplates(o Options) (*Templates, error) {
-	o = o.withDefaults()
-	s, err := o.sender()
-	if err != nil {
-		return nil, err
-	}
-	t := &Templates{sender: s, options: o}
+// Known says whether there is a letter of that kind.
+func Known(kind string) bool { return kinds[kind] != "" }
+
+// newTemplates loads the shipped templates, those of Options.TemplateDir in their place.
+func newTemplates(s sender, o Options) (*templates, error) {
+	t := &templates{sender: s, options: o}
 	if err := t.load(); err != nil {
 		return nil, fmt.Errorf("reading the mail templates: %w", err)
 	}
 	return t, nil
 }
 
-// Render returns the letter of a record as a mail program shows it: its subject, and its body as text and as HTML.
-func (t *Templates) Render(mail event.Mail) (subject, text, html string, err error) {
+// render returns the letter of a record as a mail program shows it: its subject, and its body as text and as HTML.
+func (t *templates) render(mail event.Mail) (subject, text, html string, err error) {
 	p, err := t.pattern(mail)
 	if err != nil {
 		return "", "", "", err
@@ -75,7 +73,7 @@ func unquoted(encoded []byte) string {
 }
 
 // load reads what the options name.
-func (t *Templates) load() error {
+func (t *templates) load() error {
 	t.documents, t.wording = map[string]Document{}, map[string]map[string]*template.Template{}
 	for _, d := range t.options.Documents {
 		t.documents[d.Type] = d
@@ -104,7 +102,7 @@ func (t *Templates) load() error {
 }
 
 // parse reads all files and reports all that cannot be read.
-func (t *Templates) parse() error {
+func (t *templates) parse() error {
 	var faults []error
 	source := func(path string) string {
 		text, err := t.source(path)
@@ -137,7 +135,7 @@ func (t *Templates) parse() error {
 }
 
 // source returns the operator's file where there is one, else the shipped one.
-func (t *Templates) source(path string) (string, error) {
+func (t *templates) source(path string) (string, error) {
 	if t.options.TemplateDir != "" {
 		b, err := os.ReadFile(filepath.Join(t.options.TemplateDir, filepath.FromSlash(path)))
 		if err == nil && len(b) > maxTemplate {

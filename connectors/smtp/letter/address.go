@@ -1,4 +1,4 @@
-package smtp
+package letter
 
 import (
 	"errors"
@@ -9,11 +9,8 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// Why an address cannot be used. The texts are reasons in lejarat.deliveries.
-var (
-	errAddressMalformed = errors.New("address_malformed")
-	errNeedsSMTPUTF8    = errors.New("address_needs_smtputf8") // its local part is not ASCII, and no relay can take such
-)
+// ErrAddressMalformed: the recipient's address cannot be used. The text is a reason in lejarat.deliveries.
+var ErrAddressMalformed = errors.New("address_malformed")
 
 // mailbox is an address as it goes into envelope and header.
 type mailbox struct {
@@ -27,21 +24,21 @@ type mailbox struct {
 func parseMailbox(address string) (mailbox, error) {
 	local, domain, found := strings.Cut(strings.TrimSpace(address), "@")
 	if !found || len(local) > 64 || !dotted(local, isAtext) {
-		return mailbox{}, errAddressMalformed
+		return mailbox{}, ErrAddressMalformed
 	}
 	if !isASCII(domain) {
 		ascii, err := idna.Lookup.ToASCII(domain)
 		if err != nil {
-			return mailbox{}, errAddressMalformed
+			return mailbox{}, ErrAddressMalformed
 		}
 		domain = ascii
 	}
 	if !dotted(domain, isHostRune) || len(local)+1+len(domain) > 254 {
-		return mailbox{}, errAddressMalformed
+		return mailbox{}, ErrAddressMalformed
 	}
 	for label := range strings.SplitSeq(domain, ".") {
 		if len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
-			return mailbox{}, errAddressMalformed
+			return mailbox{}, ErrAddressMalformed
 		}
 	}
 	return mailbox{address: local + "@" + domain, utf8: !isASCII(local)}, nil

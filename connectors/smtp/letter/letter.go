@@ -1,4 +1,4 @@
-package smtp
+package letter
 
 import (
 	"errors"
@@ -11,8 +11,8 @@ import (
 	"lejarat/processor/event"
 )
 
-// Letter is what the layouts see: finished wording, without a rule about documents or dates left in it.
-type Letter struct {
+// Content is what the layouts see: finished wording, without a rule about documents or dates left in it.
+type Content struct {
 	Lang     string
 	Subject  string
 	Service  string
@@ -70,14 +70,14 @@ var (
 	errPast     = errors.New("the document has expired before the notice")
 )
 
-// letter words the record, with holes for the person.
-func (t *Templates) letter(m event.Mail) (Letter, error) {
+// content words the record, with holes for the person.
+func (t *templates) content(m event.Mail) (Content, error) {
 	w, err := t.words(m)
 	if err != nil {
-		return Letter{}, err
+		return Content{}, err
 	}
 	set := t.wording[w.Lang][m.Kind]
-	l := Letter{Lang: w.Lang, Today: w.Today, Service: w.Service}
+	l := Content{Lang: w.Lang, Today: w.Today, Service: w.Service}
 	var faults []error
 	block := func(name string) string {
 		text, err := runBlock(set, w.Lang+"/"+kinds[m.Kind], name, w)
@@ -109,7 +109,7 @@ func runBlock(set *template.Template, file, name string, w Words) (string, error
 }
 
 // words turns what the record says into words.
-func (t *Templates) words(m event.Mail) (Words, error) {
+func (t *templates) words(m event.Mail) (Words, error) {
 	lang := m.Language
 	if t.wording[lang] == nil {
 		lang = languages[0]
@@ -179,7 +179,7 @@ func when(lang string, m event.Mail, days int) string {
 	return period{days, 'D'}.in(lang)
 }
 
-func (t *Templates) typeName(lang, documentType string) string {
+func (t *templates) typeName(lang, documentType string) string {
 	return first(t.documents[documentType].Names[lang], shippedNames[lang][documentType], documentType)
 }
 
@@ -220,8 +220,8 @@ func blocks(text string) []Block {
 	return out
 }
 
-// lay puts a letter into both layouts.
-func (t *Templates) lay(l Letter) (text, html string, err error) {
+// lay puts content into both layouts.
+func (t *templates) lay(l Content) (text, html string, err error) {
 	var b, h strings.Builder
 	if err := t.text.Execute(&b, l); err != nil {
 		return "", "", err

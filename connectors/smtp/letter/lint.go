@@ -1,7 +1,8 @@
-package smtp
+package letter
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"html"
 	netmail "net/mail"
@@ -47,8 +48,21 @@ const (
 	maxLetter   = 100 * 1024 // Gmail shows the first 102 kB
 )
 
+// Check composes every letter that the configured documents can lead to, and returns all that is wrong with them, so that it
+// shows now and not on a citizen's mail.
+func (c *Composer) Check() error {
+	var faults []error
+	for _, f := range c.lint() {
+		faults = append(faults, errors.New(f.String()))
+	}
+	if err := errors.Join(faults...); err != nil {
+		return fmt.Errorf("checking the mail templates against sample data: %w", err)
+	}
+	return nil
+}
+
 // lint composes every letter and looks at it.
-func (c *composer) lint() (all []Finding) {
+func (c *Composer) lint() (all []Finding) {
 	at := map[[2]string]int{}
 	for _, s := range c.letters.templates.samples() {
 		c.lintSample(s, func(rule, format string, args ...any) {
@@ -67,9 +81,9 @@ func (c *composer) lint() (all []Finding) {
 
 type reporter func(rule, format string, args ...any)
 
-func (c *composer) lintSample(s sample, report reporter) {
+func (c *Composer) lintSample(s sample, report reporter) {
 	t := c.letters.templates
-	_, text, page, err := t.Render(s.mail)
+	_, text, page, err := t.render(s.mail)
 	if err != nil {
 		for line := range strings.Lines(err.Error()) {
 			report(ruleTemplate, "%s", strings.TrimSpace(line))
@@ -141,7 +155,7 @@ func lintValues(page string, report reporter) {
 }
 
 // lintFacts looks for what a notice is about.
-func (t *Templates) lintFacts(m event.Mail, text, page string, report reporter) {
+func (t *templates) lintFacts(m event.Mail, text, page string, report reporter) {
 	w, err := t.words(m)
 	if err != nil || m.Document == nil {
 		return
@@ -174,7 +188,7 @@ func (t *Templates) lintFacts(m event.Mail, text, page string, report reporter) 
 }
 
 // sampleMessage is a sample as a message, signed where mails are.
-func (c *composer) sampleMessage(m event.Mail) ([]byte, error) {
+func (c *Composer) sampleMessage(m event.Mail) ([]byte, error) {
 	emitted, err := time.Parse(time.RFC3339Nano, m.EmittedAt)
 	if err != nil {
 		return nil, err
@@ -206,7 +220,7 @@ func lintMessage(msg []byte, report reporter) {
 const hostile = "Anna\r\nBcc: x@example.com\r\n\r\n.\r\nMAIL FROM:<x> --lejarat-sample <i id=evil>\u202e\x00{{.From}}"
 
 // lintHostile compares a letter with the same to somebody whose name and number would break out of it.
-func (c *composer) lintHostile(m event.Mail, ordinary []byte, report reporter) {
+func (c *Composer) lintHostile(m event.Mail, ordinary []byte, report reporter) {
 	m.To.Name = hostile
 	if m.Document != nil {
 		d := *m.Document
@@ -223,7 +237,7 @@ func (c *composer) lintHostile(m event.Mail, ordinary []byte, report reporter) {
 		bytes.Contains(msg, []byte("\r\n.\r\n")) {
 		report(ruleInjection, "a name with line breaks and markup changes the mail's structure")
 	}
-	_, _, page, err := c.letters.templates.Render(m)
+	_, _, page, err := c.letters.templates.render(m)
 	if err != nil || strings.Contains(page, "<i id") {
 		report(ruleInjection, "markup in a name is markup in the HTML")
 	}

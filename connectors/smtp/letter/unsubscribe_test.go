@@ -1,4 +1,4 @@
-package smtp
+package letter
 
 import (
 	"bytes"
@@ -26,11 +26,11 @@ func TestUnsubscribeFields(t *testing.T) {
 	} {
 		o := sampleOptions()
 		o.Unsubscribe = c.set
-		e, err := mustComposer(t, o).compose(sampleMail(1), testNow)
+		e, err := mustComposer(t, o).Compose(nil, sampleMail(1), testNow)
 		if err != nil {
 			t.Fatal(err)
 		}
-		msg, err := netmail.ReadMessage(bytes.NewReader(e.body))
+		msg, err := netmail.ReadMessage(bytes.NewReader(e.Body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +56,7 @@ func TestUnsubscribeFaults(t *testing.T) {
 	} {
 		o := sampleOptions()
 		o.Unsubscribe = set
-		if _, err := o.withDefaults().composer(); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := NewComposer(o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, got %v", want, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package smtp
+package letter
 
 import (
 	"errors"
@@ -57,7 +57,7 @@ func (l letter) appendHTML(b []byte) []byte {
 
 // letters write letters, and keep their patterns. They may be used by several goroutines.
 type letters struct {
-	templates *Templates
+	templates *templates
 	mu        sync.Mutex
 	known     map[saying]*pattern
 }
@@ -113,7 +113,7 @@ type chunk struct {
 	line    string
 }
 
-func newLetters(t *Templates) *letters {
+func newLetters(t *templates) *letters {
 	return &letters{templates: t, known: map[saying]*pattern{}}
 }
 
@@ -140,8 +140,8 @@ func (ls *letters) letter(m event.Mail) (letter, error) {
 }
 
 // pattern writes and lays out the letter of a record.
-func (t *Templates) pattern(m event.Mail) (*pattern, error) {
-	l, err := t.letter(m)
+func (t *templates) pattern(m event.Mail) (*pattern, error) {
+	l, err := t.content(m)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package smtp
+package letter
 
 import (
 	"bytes"
@@ -60,7 +60,7 @@ func TestLint(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := sampleOptions()
 			o.TemplateDir = templateDir(t, c.file, c.text)
-			composer, err := o.withDefaults().uncheckedComposer()
+			composer, err := NewComposer(o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -76,11 +76,11 @@ func TestLint(t *testing.T) {
 	}
 }
 
-// All faults of all files come at once, with the start.
-func TestStartReportsAllFindings(t *testing.T) {
-	o := newBench(t, "127.0.0.1:25").options
+// All faults of all files come at once.
+func TestCheckReportsAllFindings(t *testing.T) {
+	o := sampleOptions()
 	o.TemplateDir = templateDir(t, "layout.html", "<h1 => <img><h1", "layout.txt", `{{wrap "" .Text}} => {{.Text}}`)
-	_, err := New(o, nil, nil)
+	err := mustComposer(t, o).Check()
 	for _, want := range []string{"hu-announcement and", "remote: ", "line: "} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, got %v", want, err)

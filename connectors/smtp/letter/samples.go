@@ -1,4 +1,4 @@
-package smtp
+package letter
 
 import (
 	"slices"
@@ -16,7 +16,7 @@ type sample struct {
 
 // samples are one mail for every language, document and notice, on its day and a day late, and the announcements; of the
 // first of each kind another to somebody without a name, for a document without a number. All in them is invented.
-func (t *Templates) samples() (all []sample) {
+func (t *templates) samples() (all []sample) {
 	expires, _ := event.ParseDate("2026-08-31")
 	documents := append(slices.Clone(t.options.Documents), Document{Type: "unlisted_type", Notices: []string{"P30D", "P0D"}})
 	for _, lang := range languages {

@@ -1,4 +1,4 @@
-package smtp
+package letter
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 // Unsubscribe is where a mail program finds the way to switch the service off, shown as a button beside the sender
 // (RFC 2369). What it leads to switches off at the registry; lejarat does not.
 type Unsubscribe struct {
-	// URL is a page (https). registrationMark in it becomes the registration's reference, which is nobody's name.
+	// URL is a page (https). {registration} in it becomes the registration's reference, which is nobody's name.
 	URL string
 	// Mail is an address that takes such wishes, with the reference in the subject.
 	Mail string
@@ -51,7 +51,7 @@ func (u Unsubscribe) validate(path string) error {
 func (o Options) validateUnsubscribe() error {
 	var faults []error
 	for kind, u := range o.Unsubscribe {
-		if _, known := kinds[kind]; !known {
+		if !Known(kind) {
 			faults = append(faults, fmt.Errorf("mail.unsubscribe: no letter %q; there are %s", kind, strings.Join(slices.Sorted(maps.Keys(kinds)), ", ")))
 			continue
 		}

@@ -1,4 +1,4 @@
-package smtp
+package letter
 
 import (
 	"os"
@@ -15,7 +15,7 @@ func TestShippedLettersKeepTheRules(t *testing.T) {
 	urgent := regexp.MustCompile(`(?i)azonnal|sürgős|haladéktalanul|urgent|immediately|kattintson|click`)
 	for _, s := range templates.samples() {
 		m := s.mail
-		subject, text, html, err := templates.Render(m)
+		subject, text, html, err := templates.render(m)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,6 +44,15 @@ func TestShippedLettersKeepTheRules(t *testing.T) {
 	}
 }
 
+// newAndChecked returns what keeps a connector with these options from starting.
+func newAndChecked(o Options) error {
+	c, err := NewComposer(o)
+	if err != nil {
+		return err
+	}
+	return c.Check()
+}
+
 func TestOperatorsTemplates(t *testing.T) {
 	cases := []struct{ file, text, want string }{
 		{"hu/expiry.tmpl", `{{define "subject"}}Lejár{{end}}{{define "heading"}}H{{end}}{{define "facts"}}{{end}}{{define "body"}}{{.OnDay}}{{end}}`, ""},
@@ -68,7 +77,7 @@ func TestOperatorsTemplates(t *testing.T) {
 		if err := os.WriteFile(path, []byte(c.text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		_, err := o.withDefaults().composer()
+		err := newAndChecked(o)
 		switch {
 		case c.want == "" && err != nil:
 			t.Errorf("%s %q: %v", c.file, c.text, err)
@@ -78,7 +87,7 @@ func TestOperatorsTemplates(t *testing.T) {
 	}
 	o := sampleOptions()
 	o.TemplateDir = filepath.Join(t.TempDir(), "nowhere")
-	if _, err := NewTemplates(o); err == nil {
+	if _, err := NewComposer(o); err == nil {
 		t.Error("a folder that does not exist was accepted")
 	}
 }
@@ -92,7 +101,7 @@ func TestOperatorsTextsAndNames(t *testing.T) {
 		"renew_passport": "Jöjjön be a Mintahivatalba.", "renew_fishing_licence": "A horgászegyesületnél.",
 	}}
 	templates := mustTemplates(t, o)
-	_, text, html, err := templates.Render(sampleMail(1))
+	_, text, html, err := templates.render(sampleMail(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,32 +112,15 @@ func TestOperatorsTextsAndNames(t *testing.T) {
 	}
 	m := sampleMail(1)
 	m.Document.Type = "fishing_licence"
-	if subject, text, _, err := templates.Render(m); err != nil || !strings.HasSuffix(subject, "lejár a következő okmánya: horgászjegy") ||
+	if subject, text, _, err := templates.render(m); err != nil || !strings.HasSuffix(subject, "lejár a következő okmánya: horgászjegy") ||
 		!strings.Contains(text, "A horgászegyesületnél.") {
 		t.Errorf("%s %v\n%s", subject, err, text)
 	}
-	if _, text, _, _ := templates.Render(announcementMail("hu")); !strings.Contains(text, "horgászjegy: 30 nappal a lejárat előtt") {
+	if _, text, _, _ := templates.render(announcementMail("hu")); !strings.Contains(text, "horgászjegy: 30 nappal a lejárat előtt") {
 		t.Errorf("announcement:\n%s", text)
 	}
 	o.Texts = map[string]map[string]string{"de": nil}
-	if _, err := NewTemplates(o); err == nil {
+	if _, err := NewComposer(o); err == nil {
 		t.Error("texts of an unknown language were accepted")
-	}
-}
-
-func TestOptionsReportAllFaults(t *testing.T) {
-	_, err := New(Options{From: "árpád@példa.hu", ReplyTo: "x", Relays: []Relay{{Address: "relay", TLS: "ssl", CAFile: "/nowhere"}},
-		InDoubt: "ignore", Retry: Retry{Min: 2, Max: 1}, Hello: "a b"}, nil, nil)
-	if err == nil {
-		t.Fatal("accepted")
-	}
-	for _, key := range []string{"mail.from", "mail.reply_to", "mail.relay.address", "mail.relay.tls", "mail.relay.ca_file", "mail.in_doubt", "mail.retry", "mail.hello"} {
-		if !strings.Contains(err.Error(), key) {
-			t.Errorf("%s is not reported: %v", key, err)
-		}
-	}
-	_, err = New(Options{From: "a@example.hu", Relays: []Relay{{Address: "mail.example.hu:25", TLS: NoTLS, User: "u"}}}, nil, nil)
-	if err == nil || !strings.Contains(err.Error(), "mail.relay.user") {
-		t.Errorf("a password over an unencrypted connection: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package smtp
+package letter
 
 import (
 	"bytes"
@@ -24,34 +24,41 @@ func sampleOptions() Options {
 	return Options{From: "Okmányértesítő <ertesites@example.hu>", Website: "okmanyertesito.example.hu"}
 }
 
-func mustTemplates(t testing.TB, o Options) *Templates {
-	t.Helper()
-	templates, err := NewTemplates(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return templates
-}
-
 // mustComposer makes a composer without a look at every letter, which takes longer than most tests.
-func mustComposer(t testing.TB, o Options) *composer {
+func mustComposer(t testing.TB, o Options) *Composer {
 	t.Helper()
-	c, err := o.withDefaults().uncheckedComposer()
+	c, err := NewComposer(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-// mustConnector is New without that look.
-func mustConnector(t testing.TB, o Options, q Queue, topics Topics) *Connector {
+func mustTemplates(t testing.TB, o Options) *templates {
 	t.Helper()
-	o = o.withDefaults()
-	c, err := newConnector(o, mustComposer(t, o), nil, q, topics)
-	if err != nil {
-		t.Fatal(err)
+	return mustComposer(t, o).letters.templates
+}
+
+// testNow is the time at which orders are emitted where a test does not ask theirs.
+var testNow = time.Date(2026, 2, 28, 6, 0, 5, 0, time.FixedZone("CET", 3600))
+
+func ptr[T any](v T) *T { return &v }
+
+// sampleMail is the n-th notice: a passport's, half a year ahead.
+func sampleMail(n int) event.Mail {
+	return event.Mail{
+		ID: fmt.Sprintf("%032x", n), Kind: event.KindExpiry, RegistrationRef: fmt.Sprintf("reg-%d", n), Language: "hu",
+		To:        event.MailTo{Email: fmt.Sprintf("kanari%d@polgar.example.hu", n), Name: "Kanári Etelka"},
+		Document:  &event.MailDocument{Type: "passport", NumberMasked: "*****028", Expires: "2026-08-31"},
+		Threshold: ptr("P6M"), Due: ptr("2026-02-28"), RunDate: "2026-02-28", DaysLeft: ptr(184), EmittedAt: "2026-02-28T06:00:03.120+01:00",
 	}
-	return c
+}
+
+// lastDayMail is the n-th notice on the day of expiry itself.
+func lastDayMail(n int) event.Mail {
+	m := sampleMail(n)
+	m.Document.Expires, m.Threshold, m.DaysLeft = "2026-02-28", ptr("P0D"), ptr(0)
+	return m
 }
 
 func announcementMail(lang string) event.Mail {
@@ -60,7 +67,7 @@ func announcementMail(lang string) event.Mail {
 	return m
 }
 
-// TestGoldenMails compares whole mails, as they go to the relay, with testdata/*.txt.
+// TestGoldenMails compares whole mails with testdata/*.txt.
 func TestGoldenMails(t *testing.T) {
 	c := mustComposer(t, sampleOptions())
 	in := func(lang string, m event.Mail) event.Mail { m.Language = lang; return m }
@@ -81,11 +88,11 @@ func TestGoldenMails(t *testing.T) {
 		"hu-announcement": announcementMail("hu"), "en-announcement": announcementMail("en"),
 	} {
 		emitted, _ := time.Parse(time.RFC3339Nano, m.EmittedAt)
-		e, err := c.compose(m, emitted)
+		e, err := c.Compose(nil, m, emitted)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		got := readable(t, e.body)
+		got := readable(t, e.Body)
 		file := filepath.Join("testdata", name+".txt")
 		if *update {
 			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
@@ -105,11 +112,10 @@ func TestGoldenMails(t *testing.T) {
 // readable is a mail with its headers as sent and its parts decoded.
 func readable(t *testing.T, body []byte) string {
 	t.Helper()
-	raw := bytes.ReplaceAll(body, []byte("\r\n.."), []byte("\r\n."))
-	head, _, _ := bytes.Cut(raw, []byte("\r\n\r\n"))
+	head, _, _ := bytes.Cut(body, []byte("\r\n\r\n"))
 	var b strings.Builder
 	b.WriteString(strings.ReplaceAll(string(head), "\r\n", "\n") + "\n")
-	m, err := netmail.ReadMessage(bytes.NewReader(raw))
+	m, err := netmail.ReadMessage(bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,13 +143,13 @@ func readable(t *testing.T, body []byte) string {
 // The same record gives the same bytes at every attempt and after every restart: receivers may tell a copy by it.
 func TestMailIsTheSameAtEveryAttempt(t *testing.T) {
 	emitted, _ := time.Parse(time.RFC3339Nano, sampleMail(1).EmittedAt)
-	a, err := mustComposer(t, sampleOptions()).compose(sampleMail(1), emitted)
+	a, err := mustComposer(t, sampleOptions()).Compose(nil, sampleMail(1), emitted)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := mustComposer(t, sampleOptions()).compose(sampleMail(1), emitted)
-	if err != nil || !bytes.Equal(a.body, b.body) {
-		t.Fatalf("%v, or two different mails:\n%s\n%s", err, a.body, b.body)
+	b, err := mustComposer(t, sampleOptions()).Compose(nil, sampleMail(1), emitted)
+	if err != nil || !bytes.Equal(a.Body, b.Body) {
+		t.Fatalf("%v, or two different mails:\n%s\n%s", err, a.Body, b.Body)
 	}
 }
 
@@ -158,14 +164,14 @@ func TestInjection(t *testing.T) {
 	} {
 		m := sampleMail(1)
 		m.To.Name, m.Document.NumberMasked, m.Document.Type = hostile, hostile, hostile
-		e, err := c.compose(m, emitted)
+		e, err := c.Compose(nil, m, emitted)
 		if err != nil {
-			if err != errNotRenderable { // a type as long as that makes no subject
+			if err != ErrNotRenderable { // a type as long as that makes no subject
 				t.Errorf("%.20q: %v", hostile, err)
 			}
 			continue
 		}
-		msg, err := netmail.ReadMessage(bytes.NewReader(e.body))
+		msg, err := netmail.ReadMessage(bytes.NewReader(e.Body))
 		if err != nil {
 			t.Fatalf("%.20q: %v", hostile, err)
 		}
@@ -176,8 +182,8 @@ func TestInjection(t *testing.T) {
 		if err != nil || len(to) != 1 || to[0].Address != m.To.Email || strings.ContainsAny(to[0].Name, "\r\n\u202e") {
 			t.Errorf("%.20q: To %v %v", hostile, to, err)
 		}
-		_, html, _ := strings.Cut(readable(t, e.body), "===== text/html")
-		if bytes.Contains(e.body, []byte("\r\n.\r\n")) || strings.Contains(html, "<script>") {
+		_, html, _ := strings.Cut(readable(t, e.Body), "===== text/html")
+		if bytes.Contains(e.Body, []byte("\r\n.\r\n")) || strings.Contains(html, "<script>") {
 			t.Errorf("%.20q: broke out of the message", hostile)
 		}
 	}
@@ -214,15 +220,15 @@ func TestAddresses(t *testing.T) {
 		}
 	}
 	bad := map[string]error{
-		"": errAddressMalformed, "anna": errAddressMalformed, "@example.hu": errAddressMalformed, "anna@": errAddressMalformed,
-		"a@b@c.hu": errAddressMalformed, "anna@example..hu": errAddressMalformed, ".a@example.hu": errAddressMalformed,
-		"a@-x.hu": errAddressMalformed, `"a b"@example.hu`: errAddressMalformed, "a@[127.0.0.1]": errAddressMalformed,
-		"a@example.hu\r\nRCPT TO:<b@example.hu>": errAddressMalformed, "a@example.hu> SIZE=1": errAddressMalformed,
-		"a,b@example.hu": errAddressMalformed, "Anna <a@example.hu>": errAddressMalformed, "a@example.hu\x00": errAddressMalformed,
-		strings.Repeat("a", 65) + "@example.hu": errAddressMalformed, "a@" + strings.Repeat("x", 64) + ".hu": errAddressMalformed,
-		"anna@ár víz.hu": errAddressMalformed, "anna@ár\u0000.hu": errAddressMalformed, "anna@-á.hu": errAddressMalformed, "á\u202eb@example.hu": errAddressMalformed,
-		"á\u00a0b@example.hu": errAddressMalformed, "á\xff@example.hu": errAddressMalformed, strings.Repeat("á", 33) + "@example.hu": errAddressMalformed,
-		"a@" + strings.Repeat("á", 60) + ".hu": errAddressMalformed,
+		"": ErrAddressMalformed, "anna": ErrAddressMalformed, "@example.hu": ErrAddressMalformed, "anna@": ErrAddressMalformed,
+		"a@b@c.hu": ErrAddressMalformed, "anna@example..hu": ErrAddressMalformed, ".a@example.hu": ErrAddressMalformed,
+		"a@-x.hu": ErrAddressMalformed, `"a b"@example.hu`: ErrAddressMalformed, "a@[127.0.0.1]": ErrAddressMalformed,
+		"a@example.hu\r\nRCPT TO:<b@example.hu>": ErrAddressMalformed, "a@example.hu> SIZE=1": ErrAddressMalformed,
+		"a,b@example.hu": ErrAddressMalformed, "Anna <a@example.hu>": ErrAddressMalformed, "a@example.hu\x00": ErrAddressMalformed,
+		strings.Repeat("a", 65) + "@example.hu": ErrAddressMalformed, "a@" + strings.Repeat("x", 64) + ".hu": ErrAddressMalformed,
+		"anna@ár víz.hu": ErrAddressMalformed, "anna@ár\u0000.hu": ErrAddressMalformed, "anna@-á.hu": ErrAddressMalformed, "á\u202eb@example.hu": ErrAddressMalformed,
+		"á\u00a0b@example.hu": ErrAddressMalformed, "á\xff@example.hu": ErrAddressMalformed, strings.Repeat("á", 33) + "@example.hu": ErrAddressMalformed,
+		"a@" + strings.Repeat("á", 60) + ".hu": ErrAddressMalformed,
 	}
 	for a, want := range bad {
 		if _, err := parseMailbox(a); err != want {
@@ -287,13 +293,13 @@ func TestRecordsWithNothingToWriteAbout(t *testing.T) {
 	} {
 		m := sampleMail(1)
 		spoil(&m)
-		if _, _, _, err := templates.Render(m); err == nil {
+		if _, _, _, err := templates.render(m); err == nil {
 			t.Errorf("%+v was rendered", m)
 		}
 	}
 	m := sampleMail(1)
 	m.Language, m.DaysLeft = "de", nil
-	if subject, _, _, err := templates.Render(m); err != nil || !strings.HasPrefix(subject, "6 hónap múlva") {
+	if subject, _, _, err := templates.render(m); err != nil || !strings.HasPrefix(subject, "6 hónap múlva") {
 		t.Errorf("%q %v", subject, err)
 	}
 }

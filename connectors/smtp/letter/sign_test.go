@@ -1,4 +1,4 @@
-package smtp
+package letter
 
 import (
 	"bytes"
@@ -88,30 +88,30 @@ func TestSignaturesVerify(t *testing.T) {
 		o.ReplyTo, o.DKIM = "ugyfelszolgalat@example.hu", c.keys
 		o.Unsubscribe = map[string]Unsubscribe{"expiry": {URL: "https://example.hu/ki?r={registration}", OneClick: true}}
 		for _, s := range mustTemplates(t, o).samples()[:4] {
-			e, err := mustComposer(t, o).compose(s.mail, testNow)
+			e, err := mustComposer(t, o).Compose(nil, s.mail, testNow)
 			if err != nil {
 				t.Fatal(err)
 			}
-			found := ring.verify(t, e.body)
+			found := ring.verify(t, e.Body)
 			if len(found) != len(c.want) {
 				t.Fatalf("%s: %d signatures", name, len(found))
 			}
 			for i, v := range found {
-				if v.Err != nil || v.Domain != "example.hu" || !bytes.Contains(e.body, []byte("s="+c.want[i]+";")) {
+				if v.Err != nil || v.Domain != "example.hu" || !bytes.Contains(e.Body, []byte("s="+c.want[i]+";")) {
 					t.Errorf("%s: %+v", name, v)
 				}
-				for _, field := range fieldNames(e.body) {
+				for _, field := range fieldNames(e.Body) {
 					if field != "DKIM-Signature" && !containsFold(v.HeaderKeys, field) {
 						t.Errorf("%s: %s is not signed", name, field)
 					}
 				}
 			}
 			spoilt := [][]byte{
-				bytes.Replace(e.body, []byte("Subject: "), []byte("Subject: x\r\nSubject: "), 1),
-				bytes.Replace(e.body, []byte("From: "), []byte("From: <evil@example.com>\r\nFrom: "), 1),
-				bytes.Replace(e.body, []byte("To: "), []byte("To: <x@example.com>, "), 1),
-				bytes.Replace(e.body, []byte("\r\n--lejarat"), []byte("\r\nx--lejarat"), 1),
-				bytes.Replace(e.body, []byte("MIME-Version"), []byte("Reply-To: <evil@example.com>\r\nMIME-Version"), 1),
+				bytes.Replace(e.Body, []byte("Subject: "), []byte("Subject: x\r\nSubject: "), 1),
+				bytes.Replace(e.Body, []byte("From: "), []byte("From: <evil@example.com>\r\nFrom: "), 1),
+				bytes.Replace(e.Body, []byte("To: "), []byte("To: <x@example.com>, "), 1),
+				bytes.Replace(e.Body, []byte("\r\n--lejarat"), []byte("\r\nx--lejarat"), 1),
+				bytes.Replace(e.Body, []byte("MIME-Version"), []byte("Reply-To: <evil@example.com>\r\nMIME-Version"), 1),
 			}
 			for i, msg := range spoilt {
 				if found := ring.verify(t, msg); found[0].Err == nil {
@@ -135,10 +135,10 @@ func containsFold(all []string, s string) bool {
 func TestSignedMailIsTheSameAtEveryAttempt(t *testing.T) {
 	ring := newKeyring(t)
 	o := sampleOptions()
-	unsigned, _ := mustComposer(t, o).compose(sampleMail(1), testNow)
+	unsigned, _ := mustComposer(t, o).Compose(nil, sampleMail(1), testNow)
 	o.DKIM = []DKIMKey{ring.add(t, "example.hu", "modern", ed25519Key())}
-	signed, err := mustComposer(t, o).compose(sampleMail(1), testNow)
-	if err != nil || !bytes.HasPrefix(signed.body, []byte("DKIM-Signature:")) || !bytes.HasSuffix(signed.body, unsigned.body) {
+	signed, err := mustComposer(t, o).Compose(nil, sampleMail(1), testNow)
+	if err != nil || !bytes.HasPrefix(signed.Body, []byte("DKIM-Signature:")) || !bytes.HasSuffix(signed.Body, unsigned.Body) {
 		t.Errorf("%v: signing changed the mail", err)
 	}
 }
@@ -165,14 +165,14 @@ func TestKeysThatCannotSign(t *testing.T) {
 	} {
 		o := sampleOptions()
 		o.DKIM = []DKIMKey{good, k, {Selector: "", KeyFile: good.KeyFile}}
-		_, err := o.withDefaults().composer()
+		_, err := NewComposer(o)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "mail.dkim[1]") || !strings.Contains(err.Error(), "mail.dkim[2].selector") {
 			t.Errorf("want %q, got %v", want, err)
 		}
 	}
 	o := sampleOptions()
 	o.From, o.DKIM = "a@mail.example.hu", []DKIMKey{{Domain: "example.hu", Selector: "s", KeyFile: good.KeyFile}}
-	if _, err := o.withDefaults().composer(); err != nil {
+	if _, err := NewComposer(o); err != nil {
 		t.Error(err)
 	}
 }

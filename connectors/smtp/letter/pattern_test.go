@@ -1,4 +1,4 @@
-package smtp
+package letter
 
 import (
 	"strings"
@@ -52,7 +52,7 @@ func TestPatternsFillInThePerson(t *testing.T) {
 	}
 }
 
-func mustLetter(t *testing.T, templates *Templates, m event.Mail) letter {
+func mustLetter(t *testing.T, templates *templates, m event.Mail) letter {
 	t.Helper()
 	r, err := newLetters(templates).letter(m)
 	if err != nil {
@@ -83,7 +83,7 @@ func TestTemplatesDoNotSeeThePerson(t *testing.T) {
 	} {
 		o := sampleOptions()
 		o.TemplateDir = templateDir(t, c.file, c.text)
-		subject, text, _, err := mustTemplates(t, o).Render(sampleMail(1))
+		subject, text, _, err := mustTemplates(t, o).render(sampleMail(1))
 		if err != nil || !strings.Contains(subject+"\n"+text, c.want) {
 			t.Errorf("%s: %v\n%s\n%s", name, err, subject, text)
 		}
@@ -97,13 +97,13 @@ func TestTemplatesDoNotSeeThePerson(t *testing.T) {
 	} {
 		o := sampleOptions()
 		o.TemplateDir = templateDir(t, c.file, c.text)
-		if _, err := o.withDefaults().composer(); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := newAndChecked(o); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	o := sampleOptions()
 	o.Texts = map[string]map[string]string{"hu": {"help": wrapEnds}}
-	if _, err := NewTemplates(o); err == nil || !strings.Contains(err.Error(), "mail.texts.hu.help") {
+	if _, err := NewComposer(o); err == nil || !strings.Contains(err.Error(), "mail.texts.hu.help") {
 		t.Errorf("%v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package smtp
+package letter
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 
 // Whatever a record holds in whichever field, its mail has the header fields of every mail, one recipient, two parts, lines
 // that a relay takes for nothing else, and no markup of the record's; and it is the same mail a second time.
-func FuzzLetter(f *testing.F) {
+func FuzzCompose(f *testing.F) {
 	const evil = "Anna\r\nBcc: x@example.com\r\n\r\n.\r\nMAIL FROM:<x>\r\n<i id=evil>{{.From}}\u202e\x00"
 	f.Add("kanari@polgar.example.hu", "Kanári Etelka", "*****028", "passport", "2026-08-31", "P6M", "2026-02-28", "2026-02-28", "hu", "expiry", "reg-1", 184)
 	f.Add("kanari@polgar.example.hu", "Kanári Etelka", "", "", "", "", "", "2026-02-28", "en", "announcement", "reg-1", 0)
@@ -40,12 +40,12 @@ func FuzzLetter(f *testing.F) {
 		if kind == event.KindExpiry {
 			m.Document = &event.MailDocument{Type: docType, NumberMasked: number, Expires: expires}
 		}
-		e, err := c.compose(m, testNow)
+		e, err := c.Compose(nil, m, testNow)
 		if err != nil {
 			return // recorded as rejected
 		}
-		again, err := c.compose(m, testNow)
-		if err != nil || !bytes.Equal(e.body, again.body) {
+		again, err := c.Compose(nil, m, testNow)
+		if err != nil || !bytes.Equal(e.Body, again.Body) {
 			t.Fatalf("%v, or another mail", err)
 		}
 		checkMail(t, e)
@@ -54,25 +54,24 @@ func FuzzLetter(f *testing.F) {
 
 var fieldsOfEveryMail = []string{"Date", "From", "Reply-To", "Auto-Submitted", "List-Id", "To", "Subject", "Message-ID", "List-Unsubscribe", "Content-Language", "MIME-Version", "Content-Type"}
 
-func checkMail(t *testing.T, e envelope) {
+func checkMail(t *testing.T, e Envelope) {
 	t.Helper()
-	if !wellFormed(e.body) || bytes.Contains(e.body, []byte("\r\n.\r\n")) || !e.oneLine() || strings.ContainsAny(e.to, "<> ") {
-		t.Fatalf("%q to %q is not safe", e.body, e.to)
+	if !wellFormed(e.Body) || strings.ContainsAny(e.To, "<> \r\n\x00") {
+		t.Fatalf("%q to %q is not safe", e.Body, e.To)
 	}
-	raw := bytes.ReplaceAll(e.body, []byte("\r\n.."), []byte("\r\n."))
-	names := slices.DeleteFunc(fieldNames(raw), func(name string) bool { return name == "List-Unsubscribe-Post" })
+	names := slices.DeleteFunc(fieldNames(e.Body), func(name string) bool { return name == "List-Unsubscribe-Post" })
 	if !slices.Equal(names, fieldsOfEveryMail) {
 		t.Fatalf("header %v", names)
 	}
-	head, _, _ := bytes.Cut(raw, []byte("\r\n\r\n"))
-	if !e.utf8 && !isASCII(string(head)) {
+	head, _, _ := bytes.Cut(e.Body, []byte("\r\n\r\n"))
+	if !e.UTF8 && !isASCII(string(head)) {
 		t.Fatalf("header is not ASCII: %q", head)
 	}
-	msg, err := netmail.ReadMessage(bytes.NewReader(raw))
+	msg, err := netmail.ReadMessage(bytes.NewReader(e.Body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if to, err := msg.Header.AddressList("To"); err != nil || len(to) != 1 || to[0].Address != e.to {
+	if to, err := msg.Header.AddressList("To"); err != nil || len(to) != 1 || to[0].Address != e.To {
 		t.Fatalf("To %q: %v %v", msg.Header.Get("To"), to, err)
 	}
 	_, params, err := mime.ParseMediaType(msg.Header.Get("Content-Type"))

@@ -1,4 +1,4 @@
-package smtp
+package letter
 
 import (
 	"errors"
@@ -13,8 +13,7 @@ import (
 // there are and what is wrong with them. Nothing is connected to. The error is about options that do not hold, templates
 // that cannot be read, or a folder that cannot be written.
 func Preview(o Options, dir string) (letters int, findings []Finding, err error) {
-	o = o.withDefaults()
-	c, err := o.uncheckedComposer()
+	c, err := NewComposer(o)
 	if err != nil {
 		return 0, nil, fmt.Errorf("setting up the letters: %w", err)
 	}
@@ -37,12 +36,12 @@ func Preview(o Options, dir string) (letters int, findings []Finding, err error)
 }
 
 // preview returns a letter's files by their endings.
-func (c *composer) preview(m event.Mail) (map[string][]byte, error) {
+func (c *Composer) preview(m event.Mail) (map[string][]byte, error) {
 	msg, err := c.sampleMessage(m)
 	if err == nil && c.signer != nil {
 		msg, err = c.signer.sign(msg)
 	}
-	_, _, page, rerr := c.letters.templates.Render(m)
+	_, _, page, rerr := c.letters.templates.render(m)
 	if err := errors.Join(err, rerr); err != nil {
 		return nil, err
 	}
