@@ -161,7 +161,7 @@ func (w *simWorld) take(c simChange) {
 		}
 		if !old.deleted && next.sameFacts(old) {
 			next.effective = old.effective
-			if next.email == old.email && !old.held {
+			if next.email == old.email && (!old.held || old.unsure) { // then nothing of it may have been written
 				next.solid = old.solid
 			}
 		}
