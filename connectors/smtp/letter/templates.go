@@ -165,5 +165,8 @@ func foreignFiles(dir string) error {
 		}
 		return nil
 	})
+	if err != nil {
+		err = fmt.Errorf("mail.template_dir %s: %w", dir, err)
+	}
 	return errors.Join(append(faults, err)...)
 }

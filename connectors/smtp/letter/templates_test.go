@@ -87,8 +87,8 @@ func TestOperatorsTemplates(t *testing.T) {
 	}
 	o := sampleOptions()
 	o.TemplateDir = filepath.Join(t.TempDir(), "nowhere")
-	if _, err := NewComposer(o); err == nil {
-		t.Error("a folder that does not exist was accepted")
+	if _, err := NewComposer(o); err == nil || !strings.Contains(err.Error(), "mail.template_dir "+o.TemplateDir) {
+		t.Errorf("a folder that does not exist: %v", err)
 	}
 }
 
