@@ -96,8 +96,9 @@ type Core struct {
 	// Journal, Suppressions and Rejects are topic names.
 	Journal, Suppressions, Rejects string
 	Zone                           *time.Location
-	// Former, where it is there, tells since when a row's facts held already in the generation before, if they are the same.
-	Former func(row string, facts uint64) (effective int64, ok bool)
+	// Former, where it is there, tells since when a row's facts held already in the generation before, if they are the same and
+	// it knew them from a record beyond that source offset.
+	Former func(row string, facts uint64, beyond int64) (effective int64, ok bool)
 
 	records []event.Record // what the step under way writes
 }
@@ -212,7 +213,11 @@ func (c *Core) effective(f *facts, in *Input, old *Row, known bool) int64 {
 		return old.Effective
 	}
 	if !known && c.Former != nil {
-		if since, ok := c.Former(in.Change.Row, f.facts); ok {
+		beyond := int64(-1)
+		if old != nil && old.Deleted { // which the generation before may not have come to
+			beyond = old.Offset
+		}
+		if since, ok := c.Former(in.Change.Row, f.facts, beyond); ok {
 			return since
 		}
 	}
@@ -252,6 +257,10 @@ func (c *Core) unchanged(in *Input, old *Row) Output {
 func (c *Core) remove(in *Input, old *Row) Output {
 	tombstone := in.Change.Op == event.Tombstone
 	switch {
+	case old == nil && c.Former != nil: // the generation before may have known it: that is over
+		next := &Row{Meta: c.meta(in, nil)}
+		next.Deleted = true
+		return Output{Row: next, Verdict: Unchanged}
 	case old == nil || old.Deleted:
 		return Output{Verdict: Unchanged}
 	case tombstone && old.Hold == journal.HoldRedeliveredDelete:
