@@ -204,7 +204,7 @@ func (x *chaos) brokerDay(day event.Date, hard bool) {
 	if x.dice.IntN(3) == 0 {
 		victim, what = x.b.leader(event.TopicPartition{Topic: x.c.prefix + "notifications", Partition: p}), fmt.Sprintf("leads notifications/%d", p)
 	}
-	x.midway(day, 0.4)
+	x.midway(day, 0.2) // early: until others lead and coordinate takes up half of the day
 	verb := "stop"
 	if hard {
 		verb = "kill"
