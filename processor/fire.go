@@ -150,7 +150,11 @@ func (c *chunk) takeOver(k *kept, people *state.Cursor) error {
 		n++
 		e := &k.entries[k.at]
 		if k.stands(e, c) {
-			more = c.take(e.key[:], &e.Judgement)
+			j, err := k.packed.read(e.judgement)
+			if err != nil {
+				return err
+			}
+			more = c.take(e.key[:], &j)
 			continue
 		}
 		var err error

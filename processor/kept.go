@@ -1,6 +1,8 @@
 package processor
 
 import (
+	"unsafe"
+
 	"lejarat/processor/journal"
 	"lejarat/processor/watch"
 )
@@ -14,9 +16,11 @@ type kept struct {
 	day     watch.Day
 	entries []keptEntry // the first of the day, ascending
 	asked   []journal.Ref
-	next    []byte // where the timeline goes on behind them; nil: nowhere
+	packed  packed
+	page    []byte // of the judgements that are written next
+	size    int    // bytes that all of this takes
+	next    []byte // where the timeline goes on behind the entries; nil: nowhere
 	full    bool
-	notices int
 	at      int // the entry that the fire comes to next
 
 	moved map[identityKey]struct{} // identities with rows applied since; nil: too many to remember
@@ -25,21 +29,25 @@ type kept struct {
 // identityKey is fingerprint and list.
 type identityKey = [identityBytes]byte
 
-// keptEntry is the judgement of one timeline entry. Where the ledger knew anything of it there is none.
+// keptEntry is the judgement of one timeline entry. Where the ledger knew anything of it, or where it is a very long one,
+// there is none.
 type keptEntry struct {
-	key      timelineEntry
-	again    bool
-	from, to int32 // what it asked for, in kept.asked
-	watch.Judgement
+	key       timelineEntry
+	again     bool
+	from, to  int32  // what it asked for, in kept.asked
+	judgement []byte // packed
 }
 
 type timelineEntry = [timelineBytes]byte
 
-// What an instance with all partitions may keep is shared out among them: some 100 MB. What is beyond is judged twice.
+// What an instance with all partitions may keep is shared out among them. What is beyond is judged twice.
 const (
-	keptNotices = 160_000
-	keptEntries = 400_000
+	keptBytes   = 128 << 20 // 300,000 to 400,000 notices
+	keptNotices = 1000      // of one identity
 	keptMoved   = 100_000
+	keptPage    = 64 << 10
+	refBytes    = len(journal.Ref{})
+	entryBytes  = int(unsafe.Sizeof(keptEntry{}))
 )
 
 func newKept(day watch.Day) *kept {
@@ -54,16 +62,30 @@ func (k *kept) judge(c *watch.Core, key []byte, rows []watch.Row, ledger *Ledger
 	from := len(k.asked)
 	a := noting{Ledger: ledger, k: k}
 	j := c.Judge(rows, k.day, &a)
-	if k.notices += len(j.Notices); k.notices > keptNotices/partitions || len(k.entries) >= keptEntries/partitions {
+	e := keptEntry{key: timelineEntry(key), again: a.known || len(j.Notices) > keptNotices}
+	if e.again {
+		k.asked = k.asked[:from]
+	} else {
+		e.judgement = k.pack(&j)
+	}
+	e.from, e.to = int32(from), int32(len(k.asked))
+	if k.size += entryBytes + len(e.judgement) + refBytes*int(e.to-e.from); k.size > keptBytes/partitions {
 		k.full, k.next = true, append([]byte(nil), key...)
 		return j
 	}
-	e := keptEntry{key: timelineEntry(key), again: a.known, from: int32(from), to: int32(len(k.asked))}
-	if !e.again {
-		e.Judgement = j
-	}
 	k.entries = append(k.entries, e)
 	return j
+}
+
+// pack writes a judgement, many together.
+func (k *kept) pack(j *watch.Judgement) []byte {
+	from := len(k.page)
+	k.page = k.packed.append(k.page, j)
+	out := k.page[from:len(k.page):len(k.page)]
+	if len(k.page) > keptPage-keptPage/8 {
+		k.page = make([]byte, 0, keptPage)
+	}
+	return out
 }
 
 // touch says that a row of an identity was applied. bare is the row's key.

@@ -1,13 +1,17 @@
 package processor
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"lejarat/processor/event"
 	"lejarat/processor/journal"
+	"lejarat/processor/rules"
 	"lejarat/processor/watch"
 )
 
@@ -54,7 +58,11 @@ func (h *harness) notices(t *testing.T) (all []watch.Notice) {
 			if e.again {
 				t.Error("a judgement is not kept of which the ledger knew nothing")
 			}
-			all = append(all, e.Notices...)
+			j, err := w.run.kept.packed.read(e.judgement)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, j.Notices...)
 		}
 	}
 	if len(all) != 6 {
@@ -120,6 +128,9 @@ func add(t *testing.T, h *harness, notices []watch.Notice) {
 	}
 }
 
+// packedLeast is what a judgement takes that comes to nothing: its next day, no figures, no notices.
+const packedLeast = 3
+
 // TestKeptIsBounded: what does not fit is judged in the fire, from where the kept ones end.
 func TestKeptIsBounded(t *testing.T) {
 	h := countedFirst(t)
@@ -139,9 +150,41 @@ func TestKeptIsBounded(t *testing.T) {
 	k := newKept(watch.Day{})
 	core, ledger := &h.cfg.Watch, h.ledger
 	for n := range 10 {
-		k.judge(core, timelineKey(event.Date(n), make([]byte, identityBytes)), nil, ledger, keptEntries/4)
+		k.judge(core, timelineKey(event.Date(n), make([]byte, identityBytes)), nil, ledger, keptBytes/(4*(entryBytes+packedLeast)))
 	}
 	if want := timelineKey(4, make([]byte, identityBytes)); len(k.entries) != 4 || !k.full || !slices.Equal(k.next, want) {
 		t.Errorf("%d are kept, full %v, next %x", len(k.entries), k.full, k.next)
+	}
+}
+
+// TestPackedJudgement: what is read back is what was written, whatever is in it.
+func TestPackedJudgement(t *testing.T) {
+	whole := watch.Notice{ID: journal.Ref{1}, Mark: journal.Ref{2}, Kind: event.KindExpiry, Reason: event.ReasonHeld,
+		Document: &journal.Document{Meta: journal.Meta{Partition: 3, Offset: 4, Effective: journal.SinceBefore}, Type: "passport", Ref: journal.Ref{5}, Masked: "**123", Valid: true, Expires: 6},
+		To:       &journal.Registration{Meta: journal.Meta{Offset: 7, On: true, Address: journal.Ref{8}}, Ref: journal.Ref{9}, Email: "a@example.hu", Name: "Á", Language: "hu"},
+		Due:      rules.Due{Label: "P6M", Date: -10, Closes: 11}, Expires: event.NoExpiry}
+	for i, v := 0, reflect.ValueOf(whole); i < v.NumField(); i++ {
+		if v.Field(i).IsZero() {
+			t.Errorf("this test does not fill %s of a notice", v.Type().Field(i).Name)
+		}
+	}
+	emitted := whole
+	emitted.Kind, emitted.Reason, emitted.Document, emitted.Due, emitted.Expires = event.KindAnnouncement, "", nil, rules.Due{}, 0
+	figure := watch.Count{Kind: event.KindExpiry, Type: "passport", Threshold: "P6M", Decision: event.Skipped, Reason: event.ReasonHeld}
+	var k kept
+	var all [][]byte
+	want := []watch.Judgement{{}, {Next: 12}, {Notices: []watch.Notice{whole, emitted}, Counts: []watch.Count{figure, {}, figure}},
+		{Notices: slices.Repeat([]watch.Notice{emitted}, 2000), Next: -1}, {Counts: []watch.Count{{}}}}
+	for i := range want {
+		all = append(all, k.pack(&want[i]))
+	}
+	for i := range want {
+		got, err := k.packed.read(all[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want[i], got); diff != "" {
+			t.Errorf("judgement %d: %s", i, diff)
+		}
 	}
 }

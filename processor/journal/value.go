@@ -125,8 +125,11 @@ func DecodeMeta(b []byte) (Meta, error) {
 }
 
 // Encode returns the value.
-func (d *Document) Encode() []byte {
-	b := AppendMeta(append(make([]byte, 0, 128), valueDocument), &d.Meta)
+func (d *Document) Encode() []byte { return d.Append(make([]byte, 0, 128)) }
+
+// Append appends what Encode returns.
+func (d *Document) Append(b []byte) []byte {
+	b = AppendMeta(append(b, valueDocument), &d.Meta)
 	b = appendText(b, d.Type)
 	b = append(b, d.Ref[:]...)
 	b = appendText(b, d.Masked)
@@ -139,8 +142,11 @@ func (d *Document) Encode() []byte {
 }
 
 // Encode returns the value.
-func (g *Registration) Encode() []byte {
-	b := AppendMeta(append(make([]byte, 0, 192), valueRegistration), &g.Meta)
+func (g *Registration) Encode() []byte { return g.Append(make([]byte, 0, 192)) }
+
+// Append appends what Encode returns.
+func (g *Registration) Append(b []byte) []byte {
+	b = AppendMeta(append(b, valueRegistration), &g.Meta)
 	b = append(b, g.Ref[:]...)
 	b = append(b, g.Person[:]...)
 	b = append(b, flags(g.Announce))
