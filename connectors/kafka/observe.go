@@ -1,21 +1,10 @@
 package kafka
 
 import (
-	"context"
-	"log/slog"
-
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/plugin/kprom"
 )
-
-// quiet passes the library's warnings and errors on. Its everyday messages are many: two a transaction.
-type quiet struct{ slog.Handler }
-
-// Enabled implements slog.Handler.
-func (q quiet) Enabled(ctx context.Context, l slog.Level) bool {
-	return l >= slog.LevelWarn && q.Handler.Enabled(ctx, l)
-}
 
 // traffic are the metrics of one Client's connections, all kgo clients together. It has kprom's hooks but those for a
 // client's beginning and end: at these kprom makes and drops its metrics, so that a second client would replace what

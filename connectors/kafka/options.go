@@ -80,7 +80,7 @@ func (o *Options) common() ([]kgo.Opt, error) {
 		kgo.MetadataMinAge(100 * time.Millisecond), kgo.RetryBackoffFn(backoff), kgo.DisableClientMetrics(),
 	}
 	if o.Logger != nil {
-		opts = append(opts, kgo.WithLogger(kslog.New(slog.New(quiet{o.Logger.Handler()}))))
+		opts = append(opts, kgo.WithLogger(kslog.New(slog.New(newQuiet(o.Logger.Handler())))))
 	}
 	if o.Dial != nil {
 		opts = append(opts, kgo.Dialer(o.Dial))
