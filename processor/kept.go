@@ -9,8 +9,9 @@ import (
 
 // kept are the judgements that the count of a run has come to, for the fire behind it: to read and judge an identity is most
 // of what a notice costs. Judge is a function of the identity's rows, of the day, and of what the ledger answers. So a
-// judgement stands where no row of the identity was applied since the count began, the day is what it was, and the ledger, which knew of
-// nothing that the judgement asked for, still knows of none, the chunk under way included. Anything else is judged anew.
+// judgement stands where no row of the identity was applied since the count began, the day is what it was, and the ledger would
+// answer as it did: what was emitted stays emitted, and of what it did not know it still knows nothing, the chunk under way
+// included. Anything else is judged anew.
 // The timeline is closed from count on (I12): the entries are those that the count walked.
 type kept struct {
 	day     watch.Day
@@ -29,12 +30,12 @@ type kept struct {
 // identityKey is fingerprint and list.
 type identityKey = [identityBytes]byte
 
-// keptEntry is the judgement of one timeline entry. Where the ledger knew anything of it, or where it is a very long one,
-// there is none.
+// keptEntry is the judgement of one timeline entry. Where the ledger knew of a skip, or where it is a very long one, there is
+// none.
 type keptEntry struct {
 	key       timelineEntry
 	again     bool
-	from, to  int32  // what it asked for, in kept.asked
+	from, to  int32  // what it asked for and nothing was known of, in kept.asked
 	judgement []byte // packed
 }
 
@@ -42,8 +43,8 @@ type timelineEntry = [timelineBytes]byte
 
 // What an instance with all partitions may keep is shared out among them. What is beyond is judged twice.
 const (
-	keptBytes   = 128 << 20 // 300,000 to 400,000 notices
-	keptNotices = 1000      // of one identity
+	keptBytes   = 96 << 20 // 250,000 to 350,000 notices
+	keptNotices = 1000     // of one identity
 	keptMoved   = 100_000
 	keptPage    = 64 << 10
 	refBytes    = len(journal.Ref{})
@@ -62,7 +63,7 @@ func (k *kept) judge(c *watch.Core, key []byte, rows []watch.Row, ledger *Ledger
 	from := len(k.asked)
 	a := noting{Ledger: ledger, k: k}
 	j := c.Judge(rows, k.day, &a)
-	e := keptEntry{key: timelineEntry(key), again: a.known || len(j.Notices) > keptNotices}
+	e := keptEntry{key: timelineEntry(key), again: a.skipped || len(j.Notices) > keptNotices}
 	if e.again {
 		k.asked = k.asked[:from]
 	} else {
@@ -114,25 +115,29 @@ func (k *kept) stands(e *keptEntry, c *chunk) bool {
 	return true
 }
 
-// noting is a ledger that notes in kept what a judgement asks for.
+// noting is a ledger that notes in kept what a judgement asks for and could be answered otherwise later. What was emitted
+// stays emitted.
 type noting struct {
 	*Ledger
-	k     *kept
-	known bool // something was known of it
+	k       *kept
+	skipped bool // something of it was, and may be decided anew
 }
 
 // Decided implements watch.Ledger.
 func (a *noting) Decided(id journal.Ref) watch.Decision {
-	a.k.asked = append(a.k.asked, id)
 	d := a.Ledger.Decided(id)
-	a.known = a.known || d != watch.Decision{}
+	if !d.Emitted {
+		a.k.asked = append(a.k.asked, id)
+		a.skipped = a.skipped || d.Reason != ""
+	}
 	return d
 }
 
 // EmittedTo implements watch.Ledger.
 func (a *noting) EmittedTo(mark journal.Ref) bool {
-	a.k.asked = append(a.k.asked, mark)
 	done := a.Ledger.EmittedTo(mark)
-	a.known = a.known || done
+	if !done {
+		a.k.asked = append(a.k.asked, mark)
+	}
 	return done
 }

@@ -128,6 +128,37 @@ func add(t *testing.T, h *harness, notices []watch.Notice) {
 	}
 }
 
+// TestToldBeforeIsJudgedOnce (I37): on a later day the ledger knows of each that an earlier notice was emitted, which is final;
+// only where it knows of a skip is the identity judged anew.
+func TestToldBeforeIsJudgedOnce(t *testing.T) {
+	h := countedFirst(t)
+	h.play(t, "", "document bela type=passport expires=? issued=2016-08-31 holder=bela")
+	h.log.Append(CommandMessage(h.cfg.Prefix, mustDate(t, "2026-02-28"), CommandRelease, h.clock.Now()))
+	h.settle(t)
+	if told, skipped := h.decisions(t); told != 5 || skipped != 1 {
+		t.Fatalf("%d told, %d skipped", told, skipped)
+	}
+	h.play(t, "2026-07-31T12:00")
+	kept, again := 0, 0
+	for _, w := range h.watch {
+		for _, e := range w.run.kept.entries {
+			if e.again {
+				again++
+			} else {
+				kept++
+			}
+		}
+	}
+	if kept != 5 || again != 1 {
+		t.Errorf("%d judgements are kept, %d are not", kept, again)
+	}
+	h.log.Append(CommandMessage(h.cfg.Prefix, mustDate(t, "2026-07-31"), CommandRelease, h.clock.Now()))
+	h.settle(t)
+	if told, skipped := h.decisions(t); told != 10 || skipped != 2 {
+		t.Errorf("%d told, %d skipped", told, skipped)
+	}
+}
+
 // packedLeast is what a judgement takes that comes to nothing: its next day, no figures, no notices.
 const packedLeast = 3
 
