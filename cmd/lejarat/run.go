@@ -18,6 +18,7 @@ import (
 
 	"lejarat/cmd/lejarat/config"
 	"lejarat/connectors/console"
+	"lejarat/connectors/kafka"
 	"lejarat/processor"
 	"lejarat/processor/watch"
 	"lejarat/state"
@@ -68,15 +69,13 @@ func run(ctx context.Context, cfg *config.Config, clk timepiece, once bool, wait
 		return err
 	}
 	defer dir.close()
-	switch {
-	case once:
-		cfg.Kafka.InstanceID = "" // a static member would keep its partitions after it has left
-	case cfg.Kafka.InstanceID == "":
+	// Also for one pass: under the name of the service that was stopped its partitions are there at once.
+	if cfg.Kafka.InstanceID == "" {
 		if cfg.Kafka.InstanceID, err = dir.instance(); err != nil {
 			return err
 		}
 	}
-	k, err := openKafka(ctx, cfg, log, registry)
+	k, err := openKafka(ctx, cfg, log, registry, func(o *kafka.Options) { o.Leave = once })
 	if err != nil {
 		return err
 	}

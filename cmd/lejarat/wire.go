@@ -118,7 +118,7 @@ func engineConfig(c *config.Config, k event.Log, clk timepiece, log *slog.Logger
 	return p, nil
 }
 
-// instanceText names this instance to people who look for it; run --once has no name of its own.
+// instanceText names this instance to people who look for it.
 func instanceText(c *config.Config) string {
 	host, err := os.Hostname()
 	if err != nil {

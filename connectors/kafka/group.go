@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -25,7 +27,8 @@ const askTimeout = 2 * time.Second
 type Member struct {
 	cl       *kgo.Client
 	group    string
-	instance *string // nil: a dynamic member
+	instance *string      // nil: a dynamic member
+	adm      *kadm.Client // ends a static membership; nil: nobody does
 	h        event.Assignment
 	stop     context.CancelFunc // ends listen
 	end      context.CancelFunc // ends the client where it stands: nothing is sent to the group any more
@@ -38,6 +41,7 @@ type Member struct {
 	closed bool
 
 	replaced sync.Once
+	taken    atomic.Bool // the name is another's
 }
 
 var (
@@ -48,8 +52,8 @@ var (
 // Join implements event.Log. All topics are paused, so that nothing is fetched; positions are not the group's business.
 //
 // The brokers wait rebalanceTimeout for a handler, then give the member up: Assigned should only start tasks. A handler
-// must not call Close. With Options.InstanceID the membership outlives Close by the session timeout, for a restart to
-// find its partitions again; it ends at once when another process joins under the same name.
+// must not call Close. With Options.InstanceID, and without Leave, the membership outlives Close by the session timeout, for a
+// restart to find its partitions again; it ends at once when another process joins under the same name.
 func (c *Client) Join(ctx context.Context, group string, topics []string, h event.Assignment) (event.Member, error) {
 	if err := c.mayJoin(ctx, group, topics); err != nil {
 		return nil, err
@@ -57,6 +61,9 @@ func (c *Client) Join(ctx context.Context, group string, topics []string, h even
 	m := &Member{group: group, held: map[event.TopicPartition]bool{}, h: h, stopped: make(chan struct{}), turn: make(chan struct{}, 1)}
 	if name := c.instance(group); name != "" {
 		m.instance = &name
+		if c.o.Leave {
+			m.adm = c.adm
+		}
 	}
 	var life, run context.Context
 	life, m.end = context.WithCancel(context.WithoutCancel(ctx))
@@ -119,6 +126,7 @@ func (c *Client) instance(group string) string {
 // another's, the client must have ended by then.
 func (m *Member) OnGroupManageError(err error) {
 	if errors.Is(err, kerr.FencedInstanceID) {
+		m.taken.Store(true)
 		m.end()
 		m.replaced.Do(m.h.Replaced)
 	}
@@ -194,8 +202,8 @@ func (m *Member) release(partitions []event.TopicPartition) {
 	}
 }
 
-// Close implements event.Member: it stops what is held, then leaves the group. A static member only goes silent: the
-// brokers keep its partitions for it.
+// Close implements event.Member: it stops what is held, then leaves the group. A static member only goes silent, unless
+// Options.Leave: the brokers keep its partitions for it.
 func (m *Member) Close() {
 	m.turn <- struct{}{}
 	if m.closed {
@@ -213,6 +221,18 @@ func (m *Member) Close() {
 	m.stop()
 	<-m.stopped
 	leave(m.cl, m.end)
+	m.giveUpName()
+}
+
+// giveUpName tells the brokers that a static member, which has gone silent, will not come back.
+func (m *Member) giveUpName() {
+	if m.adm == nil || m.taken.Load() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	// Brokers that do not answer find out when the session ends.
+	_, _ = m.adm.LeaveGroup(ctx, kadm.LeaveGroup(m.group).InstanceIDs(*m.instance).Reason("done"))
 }
 
 // leave leaves the group and closes the client, whose context end ends, within closeTimeout. Brokers that do not answer find

@@ -176,6 +176,39 @@ func TestNamedMemberComesBackAtOnce(t *testing.T) {
 	}
 }
 
+// TestNamedMemberLeaves: under a name that was left to rest the partitions are there at once, and once it has left they are
+// the others'. A name that another process has taken meanwhile is not its to give up.
+func TestNamedMemberLeaves(t *testing.T) {
+	brokers, _ := testBrokers(t)
+	one := func(leave bool) *Client {
+		return open(t, brokers, func(o *Options) { o.InstanceID, o.Leave, o.SessionTimeout = "one", leave, 30*time.Second })
+	}
+	service := one(false)
+	topic, group := topic(t, service, 4, nil), unique("group")
+	a, first := join(t, service, group, topic)
+	eventually(t, "the service holds all", func() bool { return len(a.partitions()) == 4 })
+	first.Close()
+	began := time.Now()
+	b, pass := join(t, one(true), group, topic)
+	eventually(t, "the pass holds all", func() bool { return len(b.partitions()) == 4 })
+	pass.Close()
+	other, _ := join(t, open(t, brokers, nil), group, topic)
+	eventually(t, "others hold all", func() bool { return len(other.partitions()) == 4 })
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("took %v: it was waited for a session's end", took)
+	}
+
+	c, late := join(t, one(true), group, topic)
+	eventually(t, "two each", func() bool { return len(c.partitions()) == 2 && len(other.partitions()) == 2 })
+	d, _ := join(t, service, group, topic)
+	eventually(t, "the name is another's", func() bool { return len(d.partitions()) == 2 })
+	late.Close()
+	time.Sleep(5 * time.Second) // longer than a heartbeat: the new one would hear that it is gone
+	if d.revoked.Load() != 0 || len(other.partitions()) != 2 {
+		t.Errorf("who took the name over lost partitions %d times; the other one holds %v", d.revoked.Load(), other.partitions())
+	}
+}
+
 // TestReplacedMemberHearsOfItAndDoesNotFight keeps I22.
 func TestReplacedMemberHearsOfItAndDoesNotFight(t *testing.T) {
 	brokers, _ := testBrokers(t)

@@ -32,6 +32,8 @@ type Options struct {
 	// InstanceID makes group memberships static: a restart within SessionTimeout moves no partition. Two processes of one
 	// InstanceID in one group fence each other. Default: none.
 	InstanceID string
+	// Leave ends a static membership at Close: whoever closes is not about to come back. Default: the brokers keep its partitions.
+	Leave      bool
 	TLS        *TLSFiles             // nil: no encryption
 	SASL       *SASL                 // nil: no login
 	Logger     *slog.Logger          // gets the library's warnings; nil: nobody
