@@ -340,8 +340,8 @@ func (s *sim) heal(what string, done func() bool) {
 	s.failf("nothing fails any more, and yet they do not %s", what)
 }
 
-// simPatience is how many rounds of steps a healthy service gets. A new generation of a few hundred changes takes 2,000.
-const simPatience = 6000
+// simPatience is how many rounds of steps a healthy service gets. A new generation of many hundred changes takes 6,000.
+const simPatience = 20000
 
 // joined says whether everything in the sources has been written to the journal.
 func (s *sim) joined() bool {
