@@ -6,6 +6,7 @@ import (
 
 	"lejarat/processor/event"
 	"lejarat/processor/journal"
+	"lejarat/processor/numbered"
 	"lejarat/processor/rules"
 	"lejarat/processor/watch"
 )
@@ -13,28 +14,10 @@ import (
 // packed writes judgements as bytes and reads them back: hundreds of thousands wait in memory, and as they are each would be
 // a handful of objects of twice the size. What is said of many stands in tables.
 type packed struct {
-	words  numbered[string] // kinds and reasons
-	dues   numbered[rules.Due]
-	counts numbered[watch.Count]
+	words  numbered.Values[string] // kinds and reasons
+	dues   numbered.Values[rules.Due]
+	counts numbered.Values[watch.Count]
 	value  []byte // the one that is being written
-}
-
-// numbered gives equal values one number.
-type numbered[T comparable] struct {
-	all []T
-	at  map[T]uint64
-}
-
-func (n *numbered[T]) of(v T) uint64 {
-	at, ok := n.at[v]
-	if !ok {
-		if n.at == nil {
-			n.at = map[T]uint64{}
-		}
-		at = uint64(len(n.all))
-		n.at[v], n.all = at, append(n.all, v)
-	}
-	return at
 }
 
 // append appends a judgement.
@@ -42,7 +25,7 @@ func (p *packed) append(b []byte, j *watch.Judgement) []byte {
 	b = binary.AppendVarint(b, int64(j.Next))
 	b = binary.AppendUvarint(b, uint64(len(j.Counts)))
 	for i := range j.Counts {
-		b = binary.AppendUvarint(b, p.counts.of(j.Counts[i]))
+		b = binary.AppendUvarint(b, uint64(p.counts.Number(j.Counts[i])))
 	}
 	b = binary.AppendUvarint(b, uint64(len(j.Notices)))
 	for i := range j.Notices {
@@ -53,9 +36,9 @@ func (p *packed) append(b []byte, j *watch.Judgement) []byte {
 
 func (p *packed) appendNotice(b []byte, n *watch.Notice) []byte {
 	b = append(append(b, n.ID[:]...), n.Mark[:]...)
-	b = binary.AppendUvarint(b, p.words.of(n.Kind))
-	b = binary.AppendUvarint(b, p.words.of(n.Reason))
-	b = binary.AppendUvarint(b, p.dues.of(n.Due))
+	b = binary.AppendUvarint(b, uint64(p.words.Number(n.Kind)))
+	b = binary.AppendUvarint(b, uint64(p.words.Number(n.Reason)))
+	b = binary.AppendUvarint(b, uint64(p.dues.Number(n.Due)))
 	b = binary.AppendVarint(b, int64(n.Expires))
 	p.value = p.value[:0]
 	if n.Document != nil {
@@ -74,7 +57,7 @@ func (p *packed) read(b []byte) (j watch.Judgement, err error) {
 		j.Counts = make([]watch.Count, n)
 	}
 	for i := range j.Counts {
-		j.Counts[i] = p.counts.all[r.uvarint()]
+		j.Counts[i] = p.counts.Value(uint32(r.uvarint()))
 	}
 	if n := r.uvarint(); n > 0 {
 		j.Notices = make([]watch.Notice, n)
@@ -82,8 +65,8 @@ func (p *packed) read(b []byte) (j watch.Judgement, err error) {
 	for i := range j.Notices {
 		n := &j.Notices[i]
 		n.ID, n.Mark = journal.Ref(r.take(len(n.ID))), journal.Ref(r.take(len(n.Mark)))
-		n.Kind, n.Reason = p.words.all[r.uvarint()], p.words.all[r.uvarint()]
-		n.Due = p.dues.all[r.uvarint()]
+		n.Kind, n.Reason = p.words.Value(uint32(r.uvarint())), p.words.Value(uint32(r.uvarint()))
+		n.Due = p.dues.Value(uint32(r.uvarint()))
 		n.Expires = event.Date(r.varint())
 		var document, to journal.Value
 		if value := r.take(int(r.uvarint())); len(value) > 0 {

@@ -28,11 +28,12 @@ var mayImport = map[string][]string{
 	"processor/watch":        {"processor/event", "processor/identity", "processor/journal", "processor/rules"},
 	"processor/story":        {"processor/event", "processor/calendar"},
 	"processor/simtest":      {"processor/event"},
-	"processor/tally":        {"processor/event"},
+	"processor/numbered":     {},
+	"processor/tally":        {"processor/event", "processor/numbered"},
 	"state":                  {},
 	"deploy/integration":     {}, // a test; its package has no code of its own
 	"processor": {"processor/event", "processor/calendar", "processor/identity", "processor/intake", "processor/journal",
-		"processor/rules", "processor/story", "processor/watch", "state"},
+		"processor/numbered", "processor/rules", "processor/story", "processor/watch", "state"},
 	"connectors/bounce":      {"processor/event"},
 	"connectors/console":     {"processor/event"},
 	"connectors/debezium":    {"processor/event"},
@@ -48,7 +49,7 @@ var mayImport = map[string][]string{
 
 // pure packages have no clock, no goroutine, no I/O and no log.
 var pure = []string{"processor/event", "processor/calendar", "processor/identity", "processor/rules", "processor/journal",
-	"processor/intake", "processor/watch", "processor/story", "connectors/debezium"}
+	"processor/intake", "processor/numbered", "processor/watch", "processor/story", "connectors/debezium"}
 
 // homes of libraries: nobody else imports them.
 var homes = map[string]string{

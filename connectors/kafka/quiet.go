@@ -18,7 +18,7 @@ type quiet struct {
 // said is what was said, and when. It is used by many goroutines.
 type said struct {
 	mu    sync.Mutex
-	lines map[string]*line
+	lines map[string]line
 }
 
 type line struct {
@@ -31,7 +31,7 @@ const (
 	saidMost  = 1000             // lines that are remembered
 )
 
-func newQuiet(h slog.Handler) quiet { return quiet{h, &said{lines: map[string]*line{}}} }
+func newQuiet(h slog.Handler) quiet { return quiet{h, &said{lines: map[string]line{}}} }
 
 // Enabled implements slog.Handler.
 func (q quiet) Enabled(ctx context.Context, l slog.Level) bool {
@@ -68,16 +68,15 @@ func words(r *slog.Record) string {
 func (s *said) pass(words string, now time.Time) (dropped int, pass bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l := s.lines[words]
-	if l != nil && now.Sub(l.at) < saidAgain {
+	l, known := s.lines[words]
+	if known && now.Sub(l.at) < saidAgain {
 		l.dropped++
+		s.lines[words] = l
 		return 0, false
 	}
-	if l != nil {
-		dropped = l.dropped
-	} else if len(s.lines) == saidMost {
+	if !known && len(s.lines) == saidMost {
 		clear(s.lines)
 	}
-	s.lines[words] = &line{at: now}
-	return dropped, true
+	s.lines[words] = line{at: now}
+	return l.dropped, true
 }

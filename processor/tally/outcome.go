@@ -19,7 +19,7 @@ func final(status string) bool {
 
 // outcome is what became of an emitted notice.
 func (t *tally) outcome(n notice, committed map[event.TopicPartition]int64) fate {
-	if f := t.fates.values[n.fate]; f.status != "" {
+	if f := t.fates.Value(n.fate); f.status != "" {
 		return f
 	}
 	at, known := committed[event.TopicPartition{Topic: t.q.Topics.MailSink, Partition: n.partition}]
@@ -41,7 +41,7 @@ func (t *tally) report(committed map[event.TopicPartition]int64) *Report {
 	}
 	counts := map[key]int{}
 	for id, n := range t.notices {
-		s := t.classes.values[n.class]
+		s := t.classes.Value(n.class)
 		var f fate
 		if s.decision == event.Emitted {
 			f = t.outcome(n, committed)
@@ -53,7 +53,7 @@ func (t *tally) report(committed map[event.TopicPartition]int64) *Report {
 		counts[key{n.date, n.class, f}]++
 	}
 	for k, n := range counts {
-		s := t.classes.values[k.class]
+		s := t.classes.Value(k.class)
 		out.Rows = append(out.Rows, Row{RunDate: k.date.String(), Kind: s.kind, DocumentType: s.documentType, Threshold: s.threshold,
 			Decision: s.decision, Outcome: k.fate.status, Reason: cmp.Or(k.fate.reason, s.reason), Count: n})
 	}

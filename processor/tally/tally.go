@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"lejarat/processor/event"
+	"lejarat/processor/numbered"
 )
 
 // Log is what is needed of Kafka.
@@ -99,26 +100,8 @@ type tally struct {
 	log     Log
 	written time.Time // before it nothing of the dates was written; zero: not known
 	notices map[id]notice
-	classes index[class]
-	fates   index[fate]
-}
-
-// index numbers values from 0.
-type index[T comparable] struct {
-	numbers map[T]uint32
-	values  []T
-}
-
-func (x *index[T]) number(v T) uint32 {
-	n, ok := x.numbers[v]
-	if !ok {
-		if x.numbers == nil {
-			x.numbers = map[T]uint32{}
-		}
-		n = uint32(len(x.values))
-		x.numbers[v], x.values = n, append(x.values, v)
-	}
-	return n
+	classes numbered.Values[class]
+	fates   numbered.Values[fate]
 }
 
 // Make reads the topics and adds up. Memory grows with the notices of the dates, about 150 bytes each.
@@ -127,7 +110,7 @@ func (x *index[T]) number(v T) uint32 {
 // its delivery in what is read then.
 func Make(ctx context.Context, log Log, q Query) (*Report, error) {
 	t := &tally{q: q, log: log, notices: map[id]notice{}}
-	t.fates.number(fate{})
+	t.fates.Number(fate{})
 	if virtual, err := t.virtual(ctx); err != nil {
 		return nil, err
 	} else if !virtual {
@@ -226,7 +209,7 @@ func (t *tally) notification(r *event.Record) error {
 	}
 	ref, _ := event.ParseID(n.RegistrationRef)
 	t.notices[key] = notice{date: date, offset: -1, ref: ref,
-		class: t.classes.number(class{n.Kind, deref(n.DocumentType), deref(n.Threshold), n.Decision, deref(n.Reason)})}
+		class: t.classes.Number(class{n.Kind, deref(n.DocumentType), deref(n.Threshold), n.Decision, deref(n.Reason)})}
 	return nil
 }
 
@@ -255,7 +238,7 @@ func (t *tally) delivery(r *event.Record) error {
 	var f fate
 	switch {
 	case r.HeaderValue(event.ClaimHeader) != nil:
-		if was := t.fates.values[n.fate].status; final(was) {
+		if was := t.fates.Value(n.fate).status; final(was) {
 			return nil // it came too late: its connector will repeat what was recorded before
 		}
 		f = fate{status: InHand}
@@ -265,7 +248,7 @@ func (t *tally) delivery(r *event.Record) error {
 	default:
 		f = fate{d.Status, deref(d.Reason)}
 	}
-	n.fate = t.fates.number(f)
+	n.fate = t.fates.Number(f)
 	t.notices[key] = n
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"lejarat/processor/event"
+	"lejarat/processor/numbered"
 )
 
 // positions are what groups have committed.
@@ -29,8 +30,8 @@ func TestOnlyWhatAllGroupsHavePassedIsPassed(t *testing.T) {
 		t.Fatal(passed, err)
 	}
 	for want, n := range map[string]notice{Lost: {offset: -1}, Missing: {offset: 14, partition: 1}, Waiting: {offset: 15, partition: 1}} {
-		tl.fates = index[fate]{}
-		tl.fates.number(fate{})
+		tl.fates = numbered.Values[fate]{}
+		tl.fates.Number(fate{})
 		if got := tl.outcome(n, passed).status; got != want {
 			t.Errorf("%+v is %s, want %s", n, got, want)
 		}
