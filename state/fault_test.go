@@ -214,7 +214,7 @@ func TestAManifestThatCannotBeWrittenEndsTheProcess(t *testing.T) {
 		said <- text
 		select {} // as after os.Exit, nobody goes on
 	}
-	shared.fs = errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+	shared.fs.FS = errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if on.Load() && op.Kind == errorfs.OpFileWrite && strings.Contains(op.Path, "MANIFEST") {
 			return &os.PathError{Op: "write", Path: op.Path, Err: syscall.ENOSPC}
 		}

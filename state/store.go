@@ -42,7 +42,7 @@ type Shared struct {
 	cache      *pebble.Cache
 	cacheBytes int64
 	files      *pebble.FileCache
-	fs         vfs.FS
+	fs         collecting
 	model      *Model // instead of all of the above
 	work       work
 	// Fatal is told of a fault after which the process must end at once, and must not return; nil panics.
@@ -51,16 +51,16 @@ type Shared struct {
 
 // NewShared makes the block cache of cacheBytes for all stores. With memory the stores live in memory only.
 func NewShared(cacheBytes int64, memory bool) *Shared {
-	s := &Shared{cache: pebble.NewCache(cacheBytes), cacheBytes: cacheBytes, files: pebble.NewFileCache(8, maxOpenFiles), fs: vfs.Default}
+	s := &Shared{cache: pebble.NewCache(cacheBytes), cacheBytes: cacheBytes, files: pebble.NewFileCache(8, maxOpenFiles), fs: collecting{vfs.Default}}
 	if memory {
-		s.fs = vfs.NewMem()
+		s.fs.FS = vfs.NewMem()
 	}
 	return s
 }
 
 // Fill makes the disk full for the files that full says. It is for tests, and is called before any store is opened.
 func (s *Shared) Fill(full func(path string) bool) {
-	s.fs = errorfs.Wrap(s.fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+	s.fs.FS = errorfs.Wrap(s.fs.FS, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		switch op.Kind {
 		case errorfs.OpCreate, errorfs.OpFileWrite, errorfs.OpFileWriteAt, errorfs.OpFilePreallocate, errorfs.OpMkdirAll, errorfs.OpReuseForWrite:
 			if full(op.Path) {
@@ -338,7 +338,7 @@ func Remove(dir string, shared *Shared) error {
 		shared.model.rename(dir, "")
 		return nil
 	}
-	if shared.fs == vfs.Default {
+	if shared.fs.FS == vfs.Default {
 		return os.RemoveAll(dir)
 	}
 	return shared.fs.RemoveAll(dir)
