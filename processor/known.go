@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/bits-and-blooms/bloom/v3"
+	"github.com/cespare/xxhash/v2"
 
+	"lejarat/processor/bloom"
 	"lejarat/processor/journal"
 	"lejarat/state"
 )
@@ -16,16 +17,18 @@ import (
 // neither forgets any.
 type known struct {
 	mu      sync.RWMutex
-	filters []*bloom.BloomFilter // each for twice as many as the one before
-	room    int                  // references that the last one still takes
-	filling []byte               // where the store is read on; nil once all of it is taken in
-	full    bool                 // there are too many
+	filters []*bloom.Filter
+	room    int64  // references that the last one still takes
+	filling []byte // where the store is read on; nil once all of it is taken in
+	full    bool   // there are too many
 }
 
-// Bits and hashes are those of seenRows. Most are 33 million references, in 64 MB: a larger ledger is asked each time.
+// Each filter is for four times as many as the one before, the last ones are of one size. Most are 39 million references, in
+// 76 MB: a larger ledger is asked each time.
 const (
 	knownFirst   = 4 << 10
-	knownFilters = 13
+	knownLast    = 16 << 20
+	knownFilters = 8
 	fillAtOnce   = 100_000 // keys of one call of fill
 )
 
@@ -47,7 +50,7 @@ func (k *known) add(refs ...journal.Ref) {
 			return
 		}
 		k.room--
-		k.filters[len(k.filters)-1].Add(refs[i][:])
+		k.filters[len(k.filters)-1].Add(xxhash.Sum64(refs[i][:]))
 	}
 }
 
@@ -56,8 +59,8 @@ func (k *known) grow() {
 		k.full, k.filters = true, nil
 		return
 	}
-	k.room = knownFirst << len(k.filters)
-	k.filters = append(k.filters, bloom.New(uint(k.room*seenBits), seenHashes))
+	k.room = min(knownLast, int64(knownFirst)<<(2*len(k.filters)))
+	k.filters = append(k.filters, bloom.New(k.room))
 }
 
 // maybe is false for a reference that the store does not hold.
@@ -67,8 +70,9 @@ func (k *known) maybe(ref journal.Ref) bool {
 	if k.filling != nil || k.full {
 		return true
 	}
+	hash := xxhash.Sum64(ref[:])
 	for _, f := range k.filters {
-		if f.Test(ref[:]) {
+		if f.Has(hash) {
 			return true
 		}
 	}

@@ -24,7 +24,7 @@ func TestAFirstLoadExpectsWhatTheSourceHolds(t *testing.T) {
 	if err := task.follow(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if task.seen == nil || task.seen.rows.Cap() < rows*seenBits {
+	if task.seen == nil || task.seen.rows.Keys() < rows {
 		t.Fatalf("the filter is not made for %d rows: %+v", rows, task.seen)
 	}
 	for i := 0; task.seen != nil; i++ {

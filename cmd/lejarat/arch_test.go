@@ -29,10 +29,11 @@ var mayImport = map[string][]string{
 	"processor/story":        {"processor/event", "processor/calendar"},
 	"processor/simtest":      {"processor/event"},
 	"processor/numbered":     {},
+	"processor/bloom":        {},
 	"processor/tally":        {"processor/event", "processor/numbered"},
 	"state":                  {},
 	"deploy/integration":     {}, // a test; its package has no code of its own
-	"processor": {"processor/event", "processor/calendar", "processor/identity", "processor/intake", "processor/journal",
+	"processor": {"processor/bloom", "processor/event", "processor/calendar", "processor/identity", "processor/intake", "processor/journal",
 		"processor/numbered", "processor/rules", "processor/story", "processor/watch", "state"},
 	"connectors/bounce":      {"processor/event"},
 	"connectors/console":     {"processor/event"},
@@ -49,7 +50,7 @@ var mayImport = map[string][]string{
 
 // pure packages have no clock, no goroutine, no I/O and no log.
 var pure = []string{"processor/event", "processor/calendar", "processor/identity", "processor/rules", "processor/journal",
-	"processor/intake", "processor/numbered", "processor/watch", "processor/story", "connectors/debezium"}
+	"processor/intake", "processor/bloom", "processor/numbered", "processor/watch", "processor/story", "connectors/debezium"}
 
 // homes of libraries: nobody else imports them.
 var homes = map[string]string{
