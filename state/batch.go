@@ -62,28 +62,25 @@ func (b *Batch) Delete(key []byte) {
 	}
 }
 
-// head stands for a write while it is sorted: the first 16 bytes of its key decide nearly always, and numbers are compared
+// head stands for a write while it is sorted: the first bytes of its key decide nearly always, and numbers are compared
 // and moved ten times as fast as slices.
 type head struct {
-	high, low uint64
-	place     int // among the writes
+	first uint64
+	place int // among the writes
 }
 
 // sort hands the writes to Pebble in the order of their keys.
 func (b *Batch) sort() {
 	heads, size := make([]head, len(b.writes)), 0
 	for i := range b.writes {
-		var first [16]byte
+		var first [8]byte
 		copy(first[:], b.writes[i].key)
-		heads[i] = head{binary.BigEndian.Uint64(first[:]), binary.BigEndian.Uint64(first[8:]), i}
+		heads[i] = head{binary.BigEndian.Uint64(first[:]), i}
 		size += len(b.writes[i].key) + len(b.writes[i].value) + writeOverhead
 	}
 	slices.SortFunc(heads, func(x, y head) int {
-		switch {
-		case x.high != y.high:
-			return cmp.Compare(x.high, y.high)
-		case x.low != y.low:
-			return cmp.Compare(x.low, y.low)
+		if x.first != y.first {
+			return cmp.Compare(x.first, y.first)
 		}
 		return cmp.Or(bytes.Compare(b.writes[x.place].key, b.writes[y.place].key), cmp.Compare(x.place, y.place))
 	})
