@@ -11,9 +11,10 @@ import (
 func (s *Store) Fill() { s.filling.Store(true) }
 
 // Compact ends Fill, where it was called, and returns when the store is in order: a cursor passes over one table then, instead
-// of a hundred at once. It takes a second for every 20 MB; what is written meanwhile is taken in, and ctx ends the wait.
+// of a hundred at once. It takes a second for every 20 MB; what is written meanwhile is taken in, and ctx ends the wait. A store
+// that a former process has put in order is not written again.
 func (s *Store) Compact(ctx context.Context) error {
-	if !s.filling.Swap(false) || s.model != nil {
+	if !s.filling.Swap(false) || s.model != nil || s.inOrder() {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -33,6 +34,13 @@ func (s *Store) Compact(ctx context.Context) error {
 		return explain("writing to", s.dir, err)
 	}
 	return ctx.Err()
+}
+
+// inOrder says whether less than a tenth of the store stands apart.
+func (s *Store) inOrder() bool {
+	m := s.db.Metrics()
+	all := m.Total()
+	return 10*m.Levels[0].TablesSize < all.TablesSize
 }
 
 // compactions are how many may run at once in this store: Pebble asks again whenever one could begin. Where the least is less

@@ -39,6 +39,39 @@ func TestFill(t *testing.T) {
 	}
 }
 
+// TestCompactOnce: the store of a process that ended before its fill was over is filled again by the next one; what stands in
+// order already is not written anew for the little that came since, but for a lot it is.
+func TestCompactOnce(t *testing.T) {
+	shared := NewShared(1<<20, true)
+	defer shared.Close()
+	s, _ := open(t, "store", shared, nil)
+	s.Fill()
+	pour(t, s, 40, 200)
+	if err := s.Compact(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		flushes  int
+		compacts bool
+	}{{0, false}, {2, false}, {10, true}} {
+		s, _ = open(t, "store", shared, nil)
+		s.Fill()
+		pour(t, s, c.flushes, 200)
+		if err := s.Compact(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if m := s.db.Metrics(); (m.Compact.Count > 0) != c.compacts {
+			t.Errorf("%d compactions after %d flushes more", m.Compact.Count, c.flushes)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // pour flushes so often so many random rows.
 func pour(t *testing.T, s *Store, flushes, rows int) {
 	t.Helper()
