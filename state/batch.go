@@ -2,19 +2,15 @@ package state
 
 import (
 	"bytes"
-	"cmp"
-	"encoding/binary"
-	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 )
 
 // Batch collects writes that become visible, and survive a crash, together.
 type Batch struct {
-	s      *Store
-	b      *pebble.Batch
-	writes []write // instead of b, of a model and of a sorted batch
-	text   []byte  // what they hold
+	s       *Store
+	b       *pebble.Batch
+	pending *pending // instead of b, of a model and of a sorted batch
 }
 
 // Batch begins an empty batch.
@@ -28,12 +24,12 @@ func (s *Store) Batch() *Batch {
 // SortedBatch begins an empty batch whose writes may come in any order and are put in that of their keys at the end; of
 // several on one key the last counts. Many random keys go into memory three times as fast that way: each is looked for from
 // where the one before stands. Where few are written, or the keys ascend, it gains nothing.
-func (s *Store) SortedBatch() *Batch { return &Batch{s: s} }
+func (s *Store) SortedBatch() *Batch { return &Batch{s: s, pending: pendings.Get().(*pending)} }
 
 // Set writes a key; both slices may be reused afterwards.
 func (b *Batch) Set(key, value []byte) {
-	if b.b == nil {
-		b.writes = append(b.writes, write{b.copy(key), b.copy(value)})
+	if b.pending != nil {
+		b.pending.set(key, value)
 		return
 	}
 	if err := b.b.Set(key, value, nil); err != nil {
@@ -41,20 +37,10 @@ func (b *Batch) Set(key, value []byte) {
 	}
 }
 
-// copy keeps what is given, many together. It is never nil.
-func (b *Batch) copy(p []byte) []byte {
-	from := len(b.text)
-	if from+len(p) >= cap(b.text) {
-		b.text, from = make([]byte, 0, max(512, min(2*cap(b.text), 64<<10), len(p)+1)), 0
-	}
-	b.text = append(b.text, p...)
-	return b.text[from:len(b.text):len(b.text)]
-}
-
 // Delete deletes a key.
 func (b *Batch) Delete(key []byte) {
-	if b.b == nil {
-		b.writes = append(b.writes, write{key: b.copy(key)})
+	if b.pending != nil {
+		b.pending.delete(key)
 		return
 	}
 	if err := b.b.Delete(key, nil); err != nil {
@@ -62,61 +48,26 @@ func (b *Batch) Delete(key []byte) {
 	}
 }
 
-// head stands for a write while it is sorted: the first bytes of its key decide nearly always, and numbers are compared
-// and moved ten times as fast as slices.
-type head struct {
-	first uint64
-	place int // among the writes
-}
-
-// sort hands the writes to Pebble in the order of their keys.
-func (b *Batch) sort() {
-	heads, size := make([]head, len(b.writes)), 0
-	for i := range b.writes {
-		var first [8]byte
-		copy(first[:], b.writes[i].key)
-		heads[i] = head{binary.BigEndian.Uint64(first[:]), i}
-		size += len(b.writes[i].key) + len(b.writes[i].value) + writeOverhead
-	}
-	slices.SortFunc(heads, func(x, y head) int {
-		if x.first != y.first {
-			return cmp.Compare(x.first, y.first)
-		}
-		return cmp.Or(bytes.Compare(b.writes[x.place].key, b.writes[y.place].key), cmp.Compare(x.place, y.place))
-	})
-	sorted := Batch{s: b.s, b: b.s.db.NewBatchWithSize(size)}
-	for i := range heads {
-		if w := &b.writes[heads[i].place]; w.value == nil {
-			sorted.Delete(w.key)
-		} else {
-			sorted.Set(w.key, w.value)
-		}
-	}
-	*b = sorted
-}
-
-// writeOverhead is the most that Pebble adds to a key and a value of moderate length in a batch.
-const writeOverhead = 7
-
 // Len is the number of writes collected.
 func (b *Batch) Len() int {
-	if b.b == nil {
-		return len(b.writes)
+	if b.pending != nil {
+		return len(b.pending.heads)
 	}
 	return int(b.b.Count())
 }
 
 // Commit applies the batch and ends it.
 func (b *Batch) Commit() error {
+	defer b.Discard()
 	if b.s.model != nil {
-		return b.s.model.commit(b.writes)
+		return b.s.model.commit(b.pending.list())
 	}
-	if b.b == nil {
-		b.sort()
-	}
-	defer b.b.Close()
 	if err := b.s.Err(); err != nil {
 		return err
+	}
+	if b.pending != nil {
+		b.pending.sort()
+		b.b = b.pending.batch(b.s.db)
 	}
 	b.s.dirty.Store(true)
 	b.s.work.wrote(b.b)
@@ -126,11 +77,15 @@ func (b *Batch) Commit() error {
 	return nil
 }
 
-// Discard ends the batch without applying it.
+// Discard ends the batch without applying it, where it has not ended yet.
 func (b *Batch) Discard() {
+	if b.pending != nil {
+		b.pending.done()
+	}
 	if b.b != nil {
 		b.b.Close()
 	}
+	b.pending, b.b = nil, nil // others use them now
 }
 
 // Cursor walks keys in order. It sees the store as it was when the cursor was made.
