@@ -1,6 +1,7 @@
 package debezium
 
 import (
+	"encoding/binary"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -9,7 +10,7 @@ import (
 // false where that is not text: invalid UTF-8, or half a surrogate pair, which must not become a replacement character
 // that then looks like everybody else's.
 func appendString(dst, raw []byte, esc bool) ([]byte, bool) {
-	if !utf8.Valid(raw) {
+	if !ascii(raw) && !utf8.Valid(raw) {
 		return dst, false
 	}
 	if !esc {
@@ -38,6 +39,23 @@ func appendString(dst, raw []byte, esc bool) ([]byte, bool) {
 		i += n
 	}
 	return dst, true
+}
+
+// ascii is a quick look before utf8.Valid, which takes 10 ns for the shortest text.
+func ascii(b []byte) bool {
+	if len(b) < 8 {
+		var any byte
+		for _, c := range b {
+			any |= c
+		}
+		return any < utf8.RuneSelf
+	}
+	for i := 0; i < len(b)-8; i += 8 {
+		if binary.LittleEndian.Uint64(b[i:])&highs != 0 {
+			return false
+		}
+	}
+	return binary.LittleEndian.Uint64(b[len(b)-8:])&highs == 0
 }
 
 func plainEscape(c byte) byte {

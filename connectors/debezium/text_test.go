@@ -1,6 +1,7 @@
 package debezium
 
 import (
+	"bytes"
 	"encoding/base64"
 	"strings"
 	"testing"
@@ -122,5 +123,22 @@ func TestTextsOfOneChange(t *testing.T) {
 	c = decode(t, d, `{"id":1}`, `{"a":null}`)
 	if c.Values[0].State != event.Null || c.Values[3].State != event.Missing || c.Values[3].Text != "" || c.Values[1].Reason != "" {
 		t.Errorf("the former change shows through: %+v", c.Values)
+	}
+}
+
+// TestASCII: one byte of another kind is seen wherever it stands, in a text of any length.
+func TestASCII(t *testing.T) {
+	for n := range 40 {
+		text := bytes.Repeat([]byte{0x7f}, n)
+		if !ascii(text) {
+			t.Errorf("%d characters are not ASCII", n)
+		}
+		for i := range text {
+			text[i] = 0x80
+			if ascii(text) {
+				t.Errorf("the %d. of %d bytes is not seen", i+1, n)
+			}
+			text[i] = 0x7f
+		}
 	}
 }
