@@ -42,6 +42,7 @@ type watchTask struct {
 	heard    time.Time       // real time of the last record
 	delays   []time.Duration // of the poll under way, for the observer
 	key      []byte          // of the write under way
+	glance   *journal.Glance
 }
 
 // Limits while a store is filled: how many writes a batch holds, for how long it waits for them, and after how long without
@@ -70,7 +71,7 @@ const beforeAllDays event.Date = -1 << 30
 
 func newWatchTask(cfg *Config, partition int32, ledger *Ledger, runs *Runs) *watchTask {
 	t := &watchTask{cfg: cfg, tp: event.TopicPartition{Topic: cfg.journal(), Partition: partition}, ledger: ledger, runs: runs,
-		own:   cfg.ownRules(),
+		own: cfg.ownRules(), glance: journal.NewGlance(),
 		marks: map[event.TopicPartition]journal.Watermark{}, sources: map[uint32]string{}, cursor: beforeAllDays, poison: -1}
 	for _, topic := range cfg.inputs() {
 		if s, ok := cfg.source(topic); ok {
@@ -335,7 +336,7 @@ func (t *watchTask) applyRow(b *state.Batch, r *event.Record, at watch.Applied, 
 		}
 		b.Delete(t.key)
 	} else {
-		v, err := journal.DecodeValue(r.Value)
+		v, err := t.glance.Decode(r.Value)
 		if err != nil {
 			return err
 		}

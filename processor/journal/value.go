@@ -185,12 +185,11 @@ func (v *Value) Meta() *Meta {
 }
 
 // DecodeValue reads the value of a row or hold.
-func DecodeValue(b []byte) (Value, error) {
+func DecodeValue(b []byte) (v Value, err error) {
 	if len(b) == 0 {
-		return Value{}, fmt.Errorf("reading an empty value: %w", ErrFormat)
+		return v, fmt.Errorf("reading an empty value: %w", ErrFormat)
 	}
 	r := reader{b: b[1:]}
-	var v Value
 	switch b[0] {
 	case valueDocument:
 		d := r.document()
@@ -201,6 +200,40 @@ func DecodeValue(b []byte) (Value, error) {
 	case valueHold:
 		h := r.hold()
 		v.Hold = &h
+	default:
+		return v, fmt.Errorf("reading a value of kind %d: %w", b[0], ErrFormat)
+	}
+	return v, r.done("value")
+}
+
+// Glance decodes values that are looked at one by one and not kept, into the same memory each time.
+type Glance struct {
+	document     Document
+	registration Registration
+	hold         HoldMark
+	types        map[string]string // each text once
+}
+
+// NewGlance makes one.
+func NewGlance() *Glance { return &Glance{types: map[string]string{}} }
+
+// Decode reads a value as DecodeValue does, but of its texts the type of a document only: the others are "". The value is
+// valid until the next one.
+func (g *Glance) Decode(b []byte) (v Value, err error) {
+	if len(b) == 0 {
+		return v, fmt.Errorf("reading an empty value: %w", ErrFormat)
+	}
+	r := reader{b: b[1:], noText: true, types: g.types}
+	switch b[0] {
+	case valueDocument:
+		g.document = r.document()
+		v.Document = &g.document
+	case valueRegistration:
+		g.registration = r.registration()
+		v.Registration = &g.registration
+	case valueHold:
+		g.hold = r.hold()
+		v.Hold = &g.hold
 	default:
 		return v, fmt.Errorf("reading a value of kind %d: %w", b[0], ErrFormat)
 	}
@@ -222,26 +255,20 @@ func DecodeHead(value, header []byte) (h Head, err error) {
 		h.Meta, err = DecodeMeta(header)
 		return h, err
 	}
-	if len(value) == 0 {
-		return h, fmt.Errorf("reading an empty value: %w", ErrFormat)
+	var g Glance
+	v, err := g.Decode(value)
+	if err != nil {
+		return h, err
 	}
-	r := reader{b: value[1:], noText: true}
-	switch value[0] {
-	case valueDocument:
-		h.Meta = r.document().Meta
-	case valueRegistration:
-		h.Meta = r.registration().Meta
-	case valueHold:
-		mark := r.hold()
-		h.Meta, h.Hold = mark.Meta, mark.Reason
-	default:
-		return h, fmt.Errorf("reading a value of kind %d: %w", value[0], ErrFormat)
+	h.Meta = *v.Meta()
+	if v.Hold != nil {
+		h.Hold = v.Hold.Reason
 	}
-	return h, r.done("value")
+	return h, nil
 }
 
 func (r *reader) document() Document {
-	d := Document{Meta: r.meta(), Type: r.text(), Ref: r.ref(), Masked: r.text()}
+	d := Document{Meta: r.meta(), Type: r.docType(), Ref: r.ref(), Masked: r.text()}
 	f := r.byte()
 	d.Valid = f&1 != 0
 	d.Expires = event.Date(r.varint())
@@ -266,7 +293,8 @@ func (r *reader) hold() HoldMark {
 type reader struct {
 	b      []byte
 	bad    bool
-	noText bool // texts are passed over
+	noText bool              // texts are passed over
+	types  map[string]string // but for types of documents, which are taken from here
 }
 
 func (r *reader) take(n int) []byte {
@@ -314,15 +342,33 @@ func (r *reader) uint64() uint64 {
 }
 
 func (r *reader) text() string {
+	if b := r.sized(); !r.noText {
+		return string(b)
+	}
+	return ""
+}
+
+func (r *reader) docType() string {
+	if r.types == nil {
+		return r.text()
+	}
+	b := r.sized()
+	t, ok := r.types[string(b)]
+	if !ok {
+		t = string(b)
+		r.types[t] = t
+	}
+	return t
+}
+
+// sized are bytes with their length before them.
+func (r *reader) sized() []byte {
 	n := r.uvarint()
 	if n > uint64(len(r.b)) {
 		r.bad = true
-		return ""
+		return nil
 	}
-	if text := r.take(int(n)); !r.noText {
-		return string(text)
-	}
-	return ""
+	return r.take(int(n))
 }
 
 func (r *reader) ref() (out Ref) {
