@@ -146,7 +146,15 @@ func span(label string) string {
 	if label == "P0D" {
 		return "today"
 	}
-	return "in " + strings.TrimPrefix(label, "P")
+	n := strings.Trim(label, "PDWMY")
+	unit, ok := map[string]string{"P" + n + "D": "day", "P" + n + "W": "week", "P" + n + "M": "month", "P" + n + "Y": "year"}[label]
+	switch {
+	case !ok: // several of them
+		return "in " + label
+	case n != "1":
+		unit += "s"
+	}
+	return "in " + n + " " + unit
 }
 
 // list names the largest entries.
@@ -159,7 +167,7 @@ func list(m map[string]int, most int) string {
 			parts = append(parts, "…")
 			break
 		}
-		parts = append(parts, fmt.Sprintf("%s %d", k, m[k]))
+		parts = append(parts, fmt.Sprintf("%s: %d", k, m[k]))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -204,7 +212,7 @@ func (s *story) lived(day event.Date, changes []registry.Change) {
 	}
 	line := s.line
 	if parts := list(today, 2); parts != "" {
-		line = fmt.Sprintf("%-92s | %s", line, parts)
+		line = fmt.Sprintf("%-104s | %s", line, parts)
 	}
 	s.say("%s", line)
 	if s.bar != nil {
