@@ -94,19 +94,20 @@ type Cursor struct {
 	model *modelCursor // instead of it
 	s     *Store
 	from  []byte // where Forward was last asked to go
+	near  int    // how many steps it takes before it seeks
 }
 
 // Cursor walks the keys in [lower, upper).
 func (s *Store) Cursor(lower, upper []byte) (*Cursor, error) {
 	if s.model != nil {
 		c, err := s.model.cursor(lower, upper)
-		return &Cursor{model: c}, err
+		return &Cursor{model: c, near: near}, err
 	}
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return nil, s.reading(err)
 	}
-	return &Cursor{it: it, s: s}, nil
+	return &Cursor{it: it, s: s, near: near}, nil
 }
 
 // Seek moves to the first key at or after key; Valid tells whether there is one.
@@ -121,21 +122,24 @@ func (c *Cursor) Seek(key []byte) bool {
 const near = 8
 
 // Forward is Seek for keys that are asked for in ascending order, and goes there by steps where it is near. Between two
-// calls the cursor may be moved by Next only. A key below the last one is sought.
+// calls the cursor may be moved by Next only. A key below the last one is sought. Where keys lie far apart it soon tries no more
+// than a step: eight more rows are often another block.
 func (c *Cursor) Forward(key []byte) bool {
 	back := bytes.Compare(key, c.from) < 0
 	c.from = append(c.from[:0], key...)
 	if back || !c.Valid() {
 		return c.Seek(key)
 	}
-	for range near {
+	for range c.near {
 		if bytes.Compare(c.Key(), key) >= 0 {
+			c.near = min(2*c.near, near)
 			return true
 		}
 		if !c.Next() {
 			return false
 		}
 	}
+	c.near = max(1, c.near/2)
 	return c.Seek(key)
 }
 

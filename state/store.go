@@ -90,6 +90,7 @@ const (
 	level0Stop      = 2000 // a store that is being filled has hundreds
 	baseLevelBytes  = 512 << 20
 	bloomBitsPerKey = 10
+	indexBytes      = 128 << 10 // one for a table: 4 KB, the blocks' own size, make two levels of it
 )
 
 // Stamp is what a store was made for: checked on opening, compared as a whole.
@@ -177,6 +178,7 @@ func (s *Store) options(shared *Shared) *pebble.Options {
 	o.Experimental.L0CompactionConcurrency, o.Experimental.CompactionDebtConcurrency = math.MaxInt32, math.MaxInt64 // none more
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBitsPerKey)
+		o.Levels[i].IndexBlockSize = indexBytes
 	}
 	return o
 }
