@@ -22,6 +22,7 @@ func (e *Engine) startWatch(ctx context.Context, tps []event.TopicPartition) {
 
 func (e *Engine) runWatch(ctx context.Context, name string, tp event.TopicPartition, h *handle) (err error) {
 	t := newWatchTask(&e.cfg, tp.Partition, e.ledger, e.runs)
+	t.crowded = e.restoring
 	defer func() { h.set(taskRestoring, nil); err = errors.Join(err, t.close()) }()
 	e.cfg.observe(TaskState{Task: name, State: taskRestoring})
 	progress := newProgress(e.cfg.Clock.Real())
@@ -193,13 +194,21 @@ func (e *Engine) urgent() bool {
 }
 
 // loading says whether a task of the instance loads: the journal grows fast.
-func (e *Engine) loading() (loading bool) {
+func (e *Engine) loading() bool { return e.some(func(h *handle) bool { return h.loading }) }
+
+// restoring says whether a task of the instance restores what it lacks.
+func (e *Engine) restoring() bool {
+	return e.some(func(h *handle) bool { return h.state == taskRestoring })
+}
+
+// some says whether it is so with a task of the instance.
+func (e *Engine) some(is func(h *handle) bool) (some bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.handles(func(_, _ string, _ event.TopicPartition, h *handle) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		loading = loading || h.loading
+		some = some || is(h)
 	})
-	return loading
+	return some
 }
