@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -146,15 +147,16 @@ func span(label string) string {
 	if label == "P0D" {
 		return "today"
 	}
-	n := strings.Trim(label, "PDWMY")
-	unit, ok := map[string]string{"P" + n + "D": "day", "P" + n + "W": "week", "P" + n + "M": "month", "P" + n + "Y": "year"}[label]
-	switch {
-	case !ok: // several of them
-		return "in " + label
-	case n != "1":
-		unit += "s"
+	for letter, unit := range map[string]string{"D": "day", "W": "week", "M": "month", "Y": "year"} {
+		switch n, err := strconv.Atoi(strings.TrimSuffix(label[1:], letter)); {
+		case err != nil:
+		case n == 1:
+			return "in a " + unit
+		default:
+			return fmt.Sprintf("in %d %ss", n, unit)
+		}
 	}
-	return "in " + n + " " + unit
+	return "in " + label // several of them
 }
 
 // list names the largest entries.
