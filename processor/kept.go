@@ -43,7 +43,7 @@ type timelineEntry = [timelineBytes]byte
 
 // What an instance with all partitions may keep is shared out among them. What is beyond is judged twice.
 const (
-	keptBytes   = 96 << 20 // 250,000 to 350,000 notices
+	keptBytes   = 80 << 20 // 210,000 to 290,000 notices
 	keptNotices = 1000     // of one identity
 	keptMoved   = 100_000
 	keptPage    = 64 << 10
