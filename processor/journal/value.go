@@ -185,59 +185,52 @@ func (v *Value) Meta() *Meta {
 }
 
 // DecodeValue reads the value of a row or hold.
-func DecodeValue(b []byte) (v Value, err error) {
-	if len(b) == 0 {
-		return v, fmt.Errorf("reading an empty value: %w", ErrFormat)
-	}
-	r := reader{b: b[1:]}
-	switch b[0] {
-	case valueDocument:
-		d := r.document()
-		v.Document = &d
-	case valueRegistration:
-		g := r.registration()
-		v.Registration = &g
-	case valueHold:
-		h := r.hold()
-		v.Hold = &h
-	default:
-		return v, fmt.Errorf("reading a value of kind %d: %w", b[0], ErrFormat)
-	}
-	return v, r.done("value")
-}
+func DecodeValue(b []byte) (Value, error) { return decode(b, reader{}, Value{}) }
 
 // Glance decodes values that are looked at one by one and not kept, into the same memory each time.
 type Glance struct {
-	document     Document
-	registration Registration
-	hold         HoldMark
-	types        map[string]string // each text once
+	room  Value
+	types map[string]string // each text once
 }
 
 // NewGlance makes one.
-func NewGlance() *Glance { return &Glance{types: map[string]string{}} }
+func NewGlance() *Glance {
+	return &Glance{room: Value{new(Document), new(Registration), new(HoldMark)}, types: map[string]string{}}
+}
 
 // Decode reads a value as DecodeValue does, but of its texts the type of a document only: the others are "". The value is
 // valid until the next one.
-func (g *Glance) Decode(b []byte) (v Value, err error) {
+func (g *Glance) Decode(b []byte) (Value, error) {
+	return decode(b, reader{noText: true, types: g.types}, g.room)
+}
+
+// decode reads a value with r, into what room has for its kind; nil: into new memory.
+func decode(b []byte, r reader, room Value) (v Value, err error) {
 	if len(b) == 0 {
 		return v, fmt.Errorf("reading an empty value: %w", ErrFormat)
 	}
-	r := reader{b: b[1:], noText: true, types: g.types}
+	r.b = b[1:]
 	switch b[0] {
 	case valueDocument:
-		g.document = r.document()
-		v.Document = &g.document
+		v.Document = orNew(room.Document)
+		*v.Document = r.document()
 	case valueRegistration:
-		g.registration = r.registration()
-		v.Registration = &g.registration
+		v.Registration = orNew(room.Registration)
+		*v.Registration = r.registration()
 	case valueHold:
-		g.hold = r.hold()
-		v.Hold = &g.hold
+		v.Hold = orNew(room.Hold)
+		*v.Hold = r.hold()
 	default:
 		return v, fmt.Errorf("reading a value of kind %d: %w", b[0], ErrFormat)
 	}
 	return v, r.done("value")
+}
+
+func orNew[T any](room *T) *T {
+	if room == nil {
+		return new(T)
+	}
+	return room
 }
 
 // Head is what every record of a row says, whatever else it holds.
@@ -255,8 +248,12 @@ func DecodeHead(value, header []byte) (h Head, err error) {
 		h.Meta, err = DecodeMeta(header)
 		return h, err
 	}
-	var g Glance
-	v, err := g.Decode(value)
+	var (
+		document     Document
+		registration Registration
+		hold         HoldMark
+	)
+	v, err := decode(value, reader{noText: true}, Value{&document, &registration, &hold})
 	if err != nil {
 		return h, err
 	}
