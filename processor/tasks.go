@@ -22,7 +22,7 @@ func (e *Engine) startWatch(ctx context.Context, tps []event.TopicPartition) {
 
 func (e *Engine) runWatch(ctx context.Context, name string, tp event.TopicPartition, h *handle) (err error) {
 	t := newWatchTask(&e.cfg, tp.Partition, e.ledger, e.runs)
-	t.crowded = e.restoring
+	t.restoring = e.restoring
 	defer func() { h.set(taskRestoring, nil); err = errors.Join(err, t.close()) }()
 	e.cfg.observe(TaskState{Task: name, State: taskRestoring})
 	progress := newProgress(e.cfg.Clock.Real())

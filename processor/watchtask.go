@@ -43,7 +43,8 @@ type watchTask struct {
 	delays   []time.Duration // of the poll under way, for the observer
 	key      []byte          // of the write under way
 	glance   *journal.Glance
-	crowded  func() bool // others restore: a store that is filled is brought into order after them
+	// restoring: others of the instance do; a store that is filled is brought into order after them.
+	restoring func() bool
 }
 
 // Limits while a store is filled: how many writes a batch holds, for how long it waits for them, and after how long without
@@ -72,7 +73,7 @@ const beforeAllDays event.Date = -1 << 30
 
 func newWatchTask(cfg *Config, partition int32, ledger *Ledger, runs *Runs) *watchTask {
 	t := &watchTask{cfg: cfg, tp: event.TopicPartition{Topic: cfg.journal(), Partition: partition}, ledger: ledger, runs: runs,
-		own: cfg.ownRules(), glance: journal.NewGlance(), crowded: func() bool { return false },
+		own: cfg.ownRules(), glance: journal.NewGlance(), restoring: func() bool { return false },
 		marks: map[event.TopicPartition]journal.Watermark{}, sources: map[uint32]string{}, cursor: beforeAllDays, poison: -1}
 	for _, topic := range cfg.inputs() {
 		if s, ok := cfg.source(topic); ok {
@@ -241,7 +242,7 @@ func (t *watchTask) apply(ctx context.Context, wait time.Duration) error {
 	position := t.reader.Position(t.tp)
 	now := t.cfg.Clock.Real()
 	if position == t.position && len(records) == 0 {
-		if err := t.settle(); err != nil || now.Sub(t.heard) < fillIdle || t.crowded() {
+		if err := t.settle(); err != nil || !t.bulk || now.Sub(t.heard) < fillIdle || t.restoring() {
 			return err
 		}
 		return t.store.Compact(ctx)
