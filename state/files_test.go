@@ -11,14 +11,17 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
+// settling is all that a file is asked for when what was written is to last.
+var settling = map[string]func(vfs.File) error{
+	"sync":      vfs.File.Sync,
+	"sync data": vfs.File.SyncData,
+	"sync to":   func(f vfs.File) error { _, err := f.SyncTo(1); return err },
+	"close":     vfs.File.Close,
+}
+
 // TestCollectingFile: whatever was written stands in the file once it is synced in any way, or closed.
 func TestCollectingFile(t *testing.T) {
-	for name, settle := range map[string]func(vfs.File) error{
-		"sync":      vfs.File.Sync,
-		"sync data": vfs.File.SyncData,
-		"sync to":   func(f vfs.File) error { _, err := f.SyncTo(1); return err },
-		"close":     vfs.File.Close,
-	} {
+	for name, settle := range settling {
 		t.Run(name, func(t *testing.T) {
 			fs := collecting{vfs.NewMem()}
 			f, err := fs.Create("a", vfs.WriteCategoryUnspecified)
@@ -50,12 +53,7 @@ func TestCollectingFile(t *testing.T) {
 
 // TestCollectingFileTellsLate: a write that fails after it was taken is told by whatever makes it last.
 func TestCollectingFileTellsLate(t *testing.T) {
-	for name, settle := range map[string]func(vfs.File) error{
-		"sync":      vfs.File.Sync,
-		"sync data": vfs.File.SyncData,
-		"sync to":   func(f vfs.File) error { _, err := f.SyncTo(1); return err },
-		"close":     vfs.File.Close,
-	} {
+	for name, settle := range settling {
 		fs := collecting{errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
 			if op.Kind == errorfs.OpFileWrite {
 				return syscall.ENOSPC
