@@ -214,7 +214,7 @@ func (s *story) lived(day event.Date, changes []registry.Change) {
 	}
 	line := s.line
 	if parts := list(today, 2); parts != "" {
-		line = fmt.Sprintf("%-104s | %s", line, parts)
+		line = fmt.Sprintf("%-110s | %s", line, parts)
 	}
 	s.say("%s", line)
 	if s.bar != nil {
