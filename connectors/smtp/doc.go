@@ -22,8 +22,9 @@
 //     committed before it is settled. A relay that wants less (421, 454, no room) gets fewer connections; one that wants
 //     nothing, or is away, is asked with one mail at growing intervals; each full set of mails that it takes then gives it
 //     one connection more (route.go). What it says about a recipient (greylisting) slows nobody down.
-//   - Of several relays the first in the configuration that takes a mail at the moment gets it. A relay that refuses one
-//     mail after another for what looks like a fault of its own is set aside, and its refusals are none.
+//   - Of several relays the first in the configuration that takes a mail at the moment gets it. A mail that a relay refuses for
+//     what may be its own fault goes to another next; a relay that refuses one mail after another so is set aside, and its
+//     refusals are none.
 //   - What is good for one day only goes before what can wait, wherever it stands in the queue (feed.go, ready.go, cap.go).
 //   - No more is in hand than Limits say, however much is queued. What holds everything up (a pause, the day's cap, no relay)
 //     still lets through to deliveries what is called off or too late.

@@ -33,10 +33,10 @@ type job struct {
 	followed bool      // another was put ahead to follow it there
 	unfit    []*route  // they do not offer what it needs
 	// Refusals that may be about the relay that gave them (route.go).
-	refusal   *result // the last
-	refusedBy *route  // who gave it; nil: it counts already, or does not
-	refusedAt int     // what it had taken by then
-	refusals  int     // that count
+	refusal   *result   // the answer to the last attempt; nil: it was another one
+	undecided *route    // who gave it, while it may come to count; nil: it counts already, or does not
+	refusals  int       // that count
+	refusedBy []refusal // the last of each relay, in their order
 
 	// Its claim (claims.go), while a carrier has it.
 	claims    int       // how many were made; tells one from the next

@@ -18,7 +18,7 @@ func (r *run) admit(j *job) bool {
 	if r.ended(j) {
 		return false
 	}
-	j.tries, j.refusedBy = j.attempts+1, nil
+	j.tries, j.undecided = j.attempts+1, nil
 	return true
 }
 

@@ -55,15 +55,19 @@ func (w *route) wait(now time.Time) (d time.Duration, open bool) {
 	return d, true
 }
 
-// way is the first in the order of the configuration that takes a mail, or this one, now; nil: none does.
-func (r *run) way(j *job) *route {
+// way is the first in the order of the configuration that takes a mail, or this one, now; nil: none does. One that has
+// refused this mail comes behind those that have not, and of several the one that did so last is the last.
+func (r *run) way(j *job) (first *route) {
 	now := time.Now()
 	for _, w := range r.routes {
-		if d, open := w.wait(now); open && d == 0 && (j == nil || !slices.Contains(j.unfit, w)) {
-			return w
+		if d, open := w.wait(now); !open || d > 0 || j != nil && slices.Contains(j.unfit, w) {
+			continue
+		}
+		if first == nil || j != nil && j.lastRefused(w) < j.lastRefused(first) {
+			first = w
 		}
 	}
-	return nil
+	return first
 }
 
 // give hands a mail to a connection that is free.
@@ -132,16 +136,31 @@ func (w *route) failure(res result) error {
 	return fmt.Errorf("handing a mail to the relay %s: %w", w.relay.options.Address, res)
 }
 
-// suspect puts a mail off that was refused for what may be a fault of the relay, or its view of us, and not of the mail. A
-// refusal counts once the relay has decided otherwise about as many other mails in a row as would set it aside; a mail
+// refusal is that a relay would not have a mail, for what may be a fault of the relay, or its view of us, and not of the mail.
+type refusal struct {
+	by    *route
+	taken int // what it had taken by then
+}
+
+// lastRefused is where a relay's refusal stands among those of a mail; -1: it has not refused it.
+func (j *job) lastRefused(w *route) int {
+	return slices.IndexFunc(j.refusedBy, func(f refusal) bool { return f.by == w })
+}
+
+// suspect puts a mail off that was refused for what may be a fault of the relay: another one, where there is one, gets it
+// next. What one relay after the other refuses says nothing about the later ones. A refusal counts once the relay has decided otherwise about as many other mails in a row as would set it aside; a mail
 // is rejected when as many of its refusals count as Limits says. If the relay goes on refusing one mail after another, it
 // is set aside, and its refusals of these mails are none. So one that flaps, or is met by few mails, rejects none.
 func (r *run) suspect(w *route, j *job, res result) {
-	if j.refusal == nil || j.refusedAt != w.taken {
+	if !slices.ContainsFunc(j.refusedBy, func(f refusal) bool { return f.by != w || f.taken == w.taken }) {
 		w.suspects++ // not the same one again
 	}
 	w.clean = 0
-	j.refusal, j.refusedBy, j.refusedAt = &res, w, w.taken
+	if i := j.lastRefused(w); i >= 0 {
+		j.refusedBy = slices.Delete(j.refusedBy, i, i+1)
+	}
+	j.refusedBy = append(j.refusedBy, refusal{by: w, taken: w.taken})
+	j.refusal, j.undecided = &res, w
 	r.again(j, res)
 	j.due = time.Now().Add(max(r.options.Limits.Refusal, j.pause.next()))
 	r.waiting = append(r.waiting, j)
@@ -149,8 +168,8 @@ func (r *run) suspect(w *route, j *job, res result) {
 		return
 	}
 	for _, other := range r.inHand {
-		if other.refusedBy == w {
-			other.refusedBy, other.blamed = nil, true
+		if other.undecided == w {
+			other.undecided, other.blamed = nil, true
 			other.due = time.Now().Add(other.pause.next())
 		}
 	}
@@ -168,10 +187,10 @@ func (r *run) took(w *route) {
 		return
 	}
 	for _, j := range r.inHand {
-		if j.refusedBy != w {
+		if j.undecided != w {
 			continue
 		}
-		j.refusedBy = nil
+		j.undecided = nil
 		if j.refusals++; j.refused(r.options.Limits) {
 			j.due = time.Now()
 		}

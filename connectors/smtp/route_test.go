@@ -55,7 +55,8 @@ func acceptedOnce(t *testing.T, mails int, relays ...*scripted) {
 	}
 }
 
-// A relay that does not take mails, whatever the way in which it does not, costs none: the other gets them all.
+// A relay that does not take mails, whatever the way in which it does not, costs none: the other gets them all, be they as
+// few as one.
 func TestFailover(t *testing.T) {
 	for _, c := range []struct{ verb, answer string }{
 		{"GREETING", "554 5.3.2 no service"}, {"GREETING", "421 4.3.2 busy"}, {"GREETING", drop},
@@ -63,22 +64,60 @@ func TestFailover(t *testing.T) {
 		{"RCPT", "554 5.7.1 blocked"}, {"RCPT", "550 5.3.2 closed"}, {"RCPT", "452 4.3.1 no room"},
 		{"DATA", "454 4.7.0 throttled"}, {"DATA", "554 5.7.1 spam"}, {"DOT", "550 5.7.26 unauthenticated"}, {"DOT", "452 4.3.1 disk full"},
 	} {
-		t.Run(c.verb+" "+c.answer, func(t *testing.T) {
-			t.Parallel()
-			bad, good := startScripted(t, always(c.verb, c.answer)), startScripted(t, allFine)
-			b := newBenchOf(t, bad, good)
-			b.each(40)
-			if s := b.mustRun(t); s.Accepted != 40 || s.Rejected != 0 || s.InDoubt != 0 {
-				t.Errorf("%+v", s)
-			}
-			acceptedOnce(t, 40, bad, good)
-			for _, d := range b.deliveries(t) {
-				if deref(d.Relay) != good.address() {
-					t.Errorf("mail %s is recorded with relay %q", d.ID, deref(d.Relay))
+		for _, mails := range []int{1, 2, 40} {
+			t.Run(fmt.Sprint(c.verb, " ", c.answer, " ", mails), func(t *testing.T) {
+				t.Parallel()
+				bad, good := startScripted(t, always(c.verb, c.answer)), startScripted(t, allFine)
+				b := newBenchOf(t, bad, good)
+				b.each(mails)
+				if s := b.mustRun(t); s.Accepted != int64(mails) || s.Rejected != 0 || s.InDoubt != 0 {
+					t.Errorf("%+v", s)
 				}
-			}
-			checkNoPersonalData(t, b, nil)
-		})
+				acceptedOnce(t, mails, bad, good)
+				for _, d := range b.deliveries(t) {
+					if deref(d.Relay) != good.address() {
+						t.Errorf("mail %s is recorded with relay %q", d.ID, deref(d.Relay))
+					}
+				}
+				checkNoPersonalData(t, b, nil)
+			})
+		}
+	}
+}
+
+// A mail that relays refuse for what may be their fault goes from one to the other, and to the one that takes it.
+func TestFailoverToTheThird(t *testing.T) {
+	one, two, three := startScripted(t, always("RCPT", "550 5.7.1 you")), startScripted(t, always("DOT", "554 5.7.1 spam")), startScripted(t, allFine)
+	b := newBenchOf(t, one, two, three)
+	b.each(1)
+	b.mustRun(t)
+	acceptedOnce(t, 1, three)
+	if one.count("RCPT") != 1 || two.count("DOT") != 1 {
+		t.Errorf("asked %d and %d times", one.count("RCPT"), two.count("DOT"))
+	}
+}
+
+// Mails that every relay refuses, one here and one there, are rejected, and no relay is set aside for them: not the second
+// either, which is asked for nothing else.
+func TestRefusalsOfSingleMailsByAllRelays(t *testing.T) {
+	one, two := startScripted(t, refusing(1, 3, 5)), startScripted(t, refusing(1, 3, 5))
+	b := newBenchOf(t, one, two)
+	b.options.Limits.Refusal = 20 * time.Millisecond
+	b.options.Limits.RefusalsInARow, b.options.Relays[0].Connections = 2, 8 // it has one for every mail
+	b.options.Retry.Min, b.options.Retry.Max = 2*time.Millisecond, 50*time.Millisecond
+	_, stop := b.serve(t)
+	n, good := 0, 0
+	eventually(t, "they are rejected", func() bool {
+		b.queue(sampleMail(n))
+		if n++; n > 6 || n%2 == 1 {
+			good++
+		}
+		eventually(t, "those between them are out", func() bool { return b.settledAs(t, event.DeliveryAccepted) == good })
+		return b.settledAs(t, event.DeliveryRejected) == 3
+	})
+	stop()
+	if len(two.received()) > 0 || two.count("RCPT") < 3 || strings.Contains(b.log.String(), "sending waits") {
+		t.Errorf("the second relay took %d of %d mails: %s", len(two.received()), two.count("RCPT"), b.log.String())
 	}
 }
 
