@@ -1,5 +1,7 @@
 package debezium
 
+import "bytes"
+
 // nameTable finds the fields of interest among all fields of an object. Most fields are of no interest, and most of
 // those end at an empty bucket.
 type nameTable struct {
@@ -55,6 +57,42 @@ type plan struct {
 	fields int          // how many fields the last scan saw
 	known  *schemaCache // where the slot mSchema may be found without walking over it; else nil
 	order  []heading    // of the last scan: a connector writes the fields of a table in one order
+	same   *repeat      // of an object that is often the one of the record before; else nil
+}
+
+// repeat is the object that a plan's spans speak of. All rows of a snapshot have one and the same source.
+type repeat struct {
+	text []byte // empty: none
+	at   int    // where it stood
+}
+
+// repeatMost is the longest object that is kept.
+const repeatMost = 1 << 10
+
+// again walks over an object that is byte for byte the last one, without looking at it again; 0: it is another one.
+func (s *scanner) again(i int, p *plan) (end int) {
+	was := p.same
+	if was == nil || len(was.text) == 0 || !bytes.HasPrefix(s.b[i:], was.text) {
+		return 0
+	}
+	by := int32(i - was.at)
+	for slot := range p.spans {
+		if sp := &p.spans[slot]; sp.end != 0 {
+			sp.start, sp.end = sp.start+by, sp.end+by
+		}
+	}
+	was.at = i
+	return i + len(was.text)
+}
+
+// keep notes the object of a plan, once it has been walked over.
+func (s *scanner) keep(i, end int, p *plan) {
+	if was := p.same; was != nil {
+		was.at, was.text = i, was.text[:0]
+		if end-i <= repeatMost {
+			was.text = append(was.text, s.b[i:max(i, end)]...)
+		}
+	}
 }
 
 // heading is what stood before a field's value, comma, name and colon, and the field's slot, -1 for one of no interest.
@@ -127,7 +165,10 @@ func (s *scanner) scan(i int, p *plan, depth int) int {
 		var esc bool
 		switch sub := p.sub[slot]; {
 		case sub != nil && v < len(s.b) && s.b[v] == '{':
-			i = s.scan(v, sub, depth+1)
+			if i = s.again(v, sub); i == 0 {
+				i = s.scan(v, sub, depth+1)
+				s.keep(v, i, sub)
+			}
 		case p.known != nil && slot == mSchema:
 			if i = p.known.match(s.b, v); i == 0 {
 				i, _ = s.value(v, depth+1)

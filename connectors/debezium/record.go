@@ -59,6 +59,7 @@ const (
 func topPlan(top, row *nameTable) *plan {
 	p := newPlan(top)
 	p.sub[mAfter], p.sub[mSource] = newPlan(row), newPlan(sourceNames)
+	p.sub[mSource].same = new(repeat)
 	return p
 }
 
