@@ -134,16 +134,16 @@ func bit(b bool) byte {
 	return 0
 }
 
-// value returns the journal value of the row's i-th place.
-func (c *Core) value(f *facts, next *Row, i int) []byte {
+// appendValue appends the journal value of the row's i-th place.
+func (c *Core) appendValue(b []byte, f *facts, next *Row, i int) []byte {
 	if c.Source.Kind == Documents {
 		d := journal.Document{Meta: next.Meta, Type: f.docType, Ref: f.ref, Masked: Mask(f.number), Valid: f.valid,
 			Expires: f.expires, Holder: f.holderRef}
-		return d.Encode()
+		return d.Append(b)
 	}
 	g := journal.Registration{Meta: next.Meta, Ref: f.ref, Person: f.persons[i], Announce: i == f.announce,
 		Email: f.email, Name: f.name, Language: f.language}
-	return g.Encode()
+	return g.Append(b)
 }
 
 // Mask hides a document number but for its last characters: three, fewer of a short one.

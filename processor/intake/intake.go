@@ -101,6 +101,7 @@ type Core struct {
 	Former func(row string, facts uint64, beyond int64) (effective int64, ok bool)
 
 	records []event.Record // what the step under way writes
+	room    []byte         // for their values and keys, of length 0
 }
 
 // Input is one source record with what the engine knows of it.
@@ -194,7 +195,7 @@ func (c *Core) upsert(in *Input, old *Row) Output {
 	out := Output{Row: next, Verdict: Applied}
 	c.retractOthers(in.Change.Row, old, next)
 	for i := range next.IDs {
-		c.write(c.key(in.Change.Row, &next.IDs[i], journal.Facts), c.value(f, next, i))
+		c.write(c.key(in.Change.Row, &next.IDs[i], journal.Facts), c.appendValue(c.begin(), f, next, i))
 		if old != nil && old.Hold != journal.HoldNone && old.has(&next.IDs[i]) {
 			c.retract(c.key(in.Change.Row, &next.IDs[i], journal.Hold), &next.Meta)
 		}
@@ -316,11 +317,23 @@ func (c *Core) key(row string, id *Place, kind journal.Kind) journal.RowKey {
 	return journal.RowKey{Fingerprint: id.Fingerprint, List: id.List, Kind: kind, Source: c.Source.ID, Row: row}
 }
 
+// begin is where a value can be appended, and its key behind it.
+func (c *Core) begin() []byte {
+	if cap(c.room) < 256 {
+		c.room = make([]byte, 0, 32<<10)
+	}
+	return c.room
+}
+
+// write writes a value that was appended to begin.
 func (c *Core) write(k journal.RowKey, value []byte) {
 	n := len(value)
-	both := k.Append(value) // key and value share memory
+	both := k.Append(value)
+	if len(both) <= cap(c.room) { // a longer one has memory of its own
+		c.room = c.room[len(both):len(both)]
+	}
 	c.records = append(c.records, event.Record{Topic: c.Journal, Partition: journal.Partition(&k.Fingerprint, c.Partitions),
-		Key: both[n:], Value: both[:n:n]})
+		Key: both[n:len(both):len(both)], Value: both[:n:n]})
 }
 
 func (c *Core) retract(k journal.RowKey, m *journal.Meta) {
@@ -332,6 +345,6 @@ func (c *Core) retract(k journal.RowKey, m *journal.Meta) {
 func (c *Core) hold(row string, next *Row, docType string) {
 	for i := range next.IDs {
 		h := journal.HoldMark{Meta: next.Meta, Reason: next.Hold, Type: docType}
-		c.write(c.key(row, &next.IDs[i], journal.Hold), h.Encode())
+		c.write(c.key(row, &next.IDs[i], journal.Hold), h.Append(c.begin()))
 	}
 }

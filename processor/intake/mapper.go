@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bytes"
 	"encoding/hex"
 	"strconv"
 	"strings"
@@ -155,15 +156,23 @@ func (m *mapper) appendJoined(b []byte, field identity.Field) []byte {
 func (m *mapper) holder() (h identity.Holder, readable bool) {
 	before := m.bad
 	m.bad = nil
-	var room, joined [256]byte
+	var room, own, joined [256]byte
 	var ends [identity.Fields]int
 	all := room[:0] // the fields become parts of one string
+	name := m.appendJoined(own[:0], identity.Name)
 	for field := range ends {
 		switch f := identity.Field(field); f {
+		case identity.Name:
+			all = identity.AppendNormalised(all, f, name, m.c.Source.Options)
 		case identity.BirthDate:
 			all = m.appendBirthDate(all)
 		default:
-			all = identity.AppendNormalised(all, f, m.appendJoined(joined[:0], f), m.c.Source.Options)
+			text := m.appendJoined(joined[:0], f)
+			if f == identity.BirthName && bytes.Equal(text, name) { // most people's: the same rules make the same of it
+				all = append(all, all[:ends[identity.Name]]...)
+				break
+			}
+			all = identity.AppendNormalised(all, f, text, m.c.Source.Options)
 		}
 		ends[field] = len(all)
 	}

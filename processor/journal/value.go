@@ -156,8 +156,11 @@ func (g *Registration) Append(b []byte) []byte {
 }
 
 // Encode returns the value.
-func (h *HoldMark) Encode() []byte {
-	b := AppendMeta(append(make([]byte, 0, 80), valueHold), &h.Meta)
+func (h *HoldMark) Encode() []byte { return h.Append(make([]byte, 0, 80)) }
+
+// Append appends what Encode returns.
+func (h *HoldMark) Append(b []byte) []byte {
+	b = AppendMeta(append(b, valueHold), &h.Meta)
 	b = append(b, byte(h.Reason))
 	return appendText(b, h.Type)
 }
