@@ -63,6 +63,25 @@ func TestARunSeesWhatItsMarksSay(t *testing.T) {
 	}
 }
 
+// TestWatermarksDoNotHoldWhatWasFilled: where rows have stopped coming, what was applied is in the store, and seen to be.
+func TestWatermarksDoNotHoldWhatWasFilled(t *testing.T) {
+	h, w := filling(t)
+	w.cfg.Limits.BatchRecords = 100
+	if err := w.apply(t.Context(), 0); err != nil || w.batch == nil {
+		t.Fatalf("%v: rows came, and wait for no others", err)
+	}
+	h.clock.real = h.clock.real.Add(fillPause)
+	for _, i := range h.intake {
+		i.mark.Heartbeat++
+		if err := i.commit(t.Context(), &intakeBatch{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.apply(t.Context(), 0); err != nil || w.applied == 0 || w.batch != nil {
+		t.Errorf("%v: after %d watermarks the batch is open: %v", err, w.applied, w.batch != nil)
+	}
+}
+
 // TestABatchLostIsReadAgain (I38): a position never stands in a store without the rows before it.
 func TestABatchLostIsReadAgain(t *testing.T) {
 	h, w := filling(t)

@@ -284,6 +284,8 @@ func (t *intakeTask) watermark(partition int32) event.Record {
 func (t *intakeTask) watermarkDue(real time.Time) bool {
 	every := t.cfg.Limits.WatermarkIdle
 	switch {
+	case t.marked.Next < t.loadEnds && t.mark.Next >= t.loadEnds: // who waits for the load to be over waits for this
+		return true
 	case t.mark == t.marked && t.crowded():
 		every = t.cfg.Limits.WatermarkLoad
 	case t.mark == t.marked:

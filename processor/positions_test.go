@@ -2,6 +2,7 @@ package processor
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -66,6 +67,34 @@ func TestEveryIntakeTransactionHoldsItsPosition(t *testing.T) {
 	h.start(t)
 	if len(first) != len(h.cfg.inputs()) {
 		t.Errorf("after a restart %d sources told their positions, there are %d", len(first), len(h.cfg.inputs()))
+	}
+}
+
+// TestTheEndOfALoadIsToldAtOnce: in the transaction with its last row, to every journal partition, and not before.
+func TestTheEndOfALoadIsToldAtOnce(t *testing.T) {
+	h := newHarness(t)
+	h.cfg.Limits.WatermarkBusy, h.cfg.Limits.WatermarkIdle, h.cfg.Limits.WatermarkLoad = time.Hour, time.Hour, time.Hour
+	h.cfg.Limits.BatchRecords = 2
+	h.clock.set(mustDate(t, "2026-01-01").At(3, 0, h.zone))
+	h.configure(t, &datadriven.TestData{})
+	for n := range 7 {
+		h.record(t, fmt.Sprintf("document %d type=passport expires=2026-08-31 issued=2016-08-31 holder=anna", n))
+	}
+	spans, err := h.log.Spans(t.Context(), documentTopic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := spans[event.TopicPartition{Topic: documentTopic}].End
+	var told []int64
+	h.intakeCommits(t, func(id string, _ []event.Record, marks map[int32]journal.Watermark) {
+		if strings.Contains(id, documentTopic) && len(marks) == int(h.cfg.Partitions) {
+			told = append(told, marks[0].Next)
+		}
+	})
+	h.start(t)
+	h.settle(t)
+	if len(told) != 2 || told[0] >= end || told[1] != end { // the first follows the start
+		t.Errorf("told %v of a load that ends at %d", told, end)
 	}
 }
 

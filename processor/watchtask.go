@@ -40,6 +40,7 @@ type watchTask struct {
 	batch    *state.Batch    // what was applied and is not in the store yet
 	begun    time.Time       // real time of its first record
 	heard    time.Time       // real time of the last record
+	fed      time.Time       // real time of the last row
 	delays   []time.Duration // of the poll under way, for the observer
 	key      []byte          // of the write under way
 	glance   *journal.Glance
@@ -47,11 +48,12 @@ type watchTask struct {
 	restoring func() bool
 }
 
-// Limits while a store is filled: how many writes a batch holds, for how long it waits for them, and after how long without
-// any the store is brought into order.
+// Limits while a store is filled: how many writes a batch holds, for how long it waits for them, for how long without a row
+// (watermarks go on coming), and after how long without any record the store is brought into order.
 const (
 	fillWrites = 50_000
 	fillWait   = 2 * time.Second
+	fillPause  = 100 * time.Millisecond
 	fillIdle   = 5 * time.Second
 )
 
@@ -271,7 +273,7 @@ func (t *watchTask) apply(ctx context.Context, wait time.Duration) error {
 	}
 	t.position = position
 	t.cfg.observe(AppliedRows{Partition: t.tp.Partition, Records: len(records), Delays: t.delays})
-	if t.bulk && len(records) > 0 && t.batch.Len() < fillWrites && now.Sub(t.begun) < fillWait {
+	if t.bulk && t.batch.Len() < fillWrites && now.Sub(t.begun) < fillWait && now.Sub(t.fed) < fillPause {
 		return nil
 	}
 	return t.settle()
@@ -328,6 +330,7 @@ func (t *watchTask) applyRecord(b *state.Batch, r *event.Record, at watch.Applie
 
 // applyRow takes in a row's facts or hold, or the retraction of either.
 func (t *watchTask) applyRow(b *state.Batch, r *event.Record, at watch.Applied, now time.Time) error {
+	t.fed = now
 	bare := r.Key[1:]
 	t.run.kept.touch(bare)
 	var value *journal.Value
