@@ -16,6 +16,7 @@ import (
 // facts is a row as the mapping sees it, before it is written anywhere.
 type facts struct {
 	docType   string
+	list      identity.List // of the type
 	number    string
 	valid     bool
 	expires   event.Date
@@ -59,7 +60,7 @@ func (c *Core) read(in *Input, f *facts) *event.Reject {
 func (c *Core) place(f *facts, h *identity.Holder, in *Input) {
 	lists := c.Lists
 	if c.Source.Kind == Documents {
-		lists = []identity.List{c.TypeList[f.docType]}
+		lists = []identity.List{f.list}
 	}
 	for i, l := range lists {
 		fp, ok := c.Identity.Fingerprint(l, h)
@@ -104,10 +105,8 @@ func appendFields(b []byte, l identity.List, h *identity.Holder) []byte {
 // hash fills the two hashes. The one of the facts is made with the reference key, so that it survives a new identity
 // key, and over the fields that take part only, so that another column's change does not move the effective time.
 func (c *Core) hash(f *facts, h *identity.Holder) {
-	var fields identity.List
-	if c.Source.Kind == Documents {
-		fields = c.TypeList[f.docType]
-	} else {
+	fields := f.list
+	if c.Source.Kind == Registrations {
 		for _, l := range c.Lists {
 			fields |= l
 		}

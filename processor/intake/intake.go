@@ -102,6 +102,7 @@ type Core struct {
 
 	records []event.Record // what the step under way writes
 	room    []byte         // for their values and keys, of length 0
+	facts   facts          // of its record
 }
 
 // Input is one source record with what the engine knows of it.
@@ -177,7 +178,7 @@ func (c *Core) upsert(in *Input, old *Row) Output {
 	if stale(&in.Change, old) {
 		return c.redelivered(in, old, journal.HoldRedelivered)
 	}
-	f := new(facts)
+	f := &c.facts
 	if bad := c.read(in, f); bad != nil {
 		return c.reject(in, old, bad, f)
 	}

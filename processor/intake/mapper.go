@@ -82,6 +82,7 @@ func (m *mapper) document(f *facts) {
 	s := &m.c.Source
 	f.number = strings.TrimSpace(m.text(s.Number))
 	f.docType = m.docType()
+	f.list = m.c.TypeList[f.docType]
 	if s.Status == None {
 		f.valid = true
 	} else {
@@ -109,16 +110,17 @@ func (m *mapper) docType() string {
 		return s.Constant
 	}
 	v, ok := m.value(s.Type)
-	switch {
-	case !ok:
+	if !ok {
 		if v.State == event.Null {
 			m.fault(s.Type, "the type is null")
 		}
 		return ""
-	case s.Types[v.Text] == "" && !s.Ignored[v.Text]:
+	}
+	docType := s.Types[v.Text]
+	if docType == "" && !s.Ignored[v.Text] {
 		m.fault(s.Type, "the value is listed neither under values: nor under ignored: of the type column")
 	}
-	return s.Types[v.Text]
+	return docType
 }
 
 func (m *mapper) registration(f *facts) {
