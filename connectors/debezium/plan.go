@@ -69,30 +69,27 @@ type repeat struct {
 // repeatMost is the longest object that is kept.
 const repeatMost = 1 << 10
 
-// again walks over an object that is byte for byte the last one, without looking at it again; 0: it is another one.
-func (s *scanner) again(i int, p *plan) (end int) {
+// within walks over an object inside another, as scan does; over one that is byte for byte the last, without looking at it again.
+func (s *scanner) within(i int, p *plan, depth int) (end int) {
 	was := p.same
-	if was == nil || len(was.text) == 0 || !bytes.HasPrefix(s.b[i:], was.text) {
-		return 0
-	}
-	by := int32(i - was.at)
-	for slot := range p.spans {
-		if sp := &p.spans[slot]; sp.end != 0 {
-			sp.start, sp.end = sp.start+by, sp.end+by
+	switch {
+	case was == nil:
+		return s.scan(i, p, depth)
+	case len(was.text) > 0 && bytes.HasPrefix(s.b[i:], was.text):
+		by := int32(i - was.at)
+		for slot := range p.spans {
+			if sp := &p.spans[slot]; sp.end != 0 {
+				sp.start, sp.end = sp.start+by, sp.end+by
+			}
 		}
+		was.at = i
+		return i + len(was.text)
 	}
-	was.at = i
-	return i + len(was.text)
-}
-
-// keep notes the object of a plan, once it has been walked over.
-func (s *scanner) keep(i, end int, p *plan) {
-	if was := p.same; was != nil {
-		was.at, was.text = i, was.text[:0]
-		if end-i <= repeatMost {
-			was.text = append(was.text, s.b[i:max(i, end)]...)
-		}
+	was.at, was.text = i, was.text[:0]
+	if end = s.scan(i, p, depth); end > 0 && end-i <= repeatMost {
+		was.text = append(was.text, s.b[i:end]...)
 	}
+	return end
 }
 
 // heading is what stood before a field's value, comma, name and colon, and the field's slot, -1 for one of no interest.
@@ -165,10 +162,7 @@ func (s *scanner) scan(i int, p *plan, depth int) int {
 		var esc bool
 		switch sub := p.sub[slot]; {
 		case sub != nil && v < len(s.b) && s.b[v] == '{':
-			if i = s.again(v, sub); i == 0 {
-				i = s.scan(v, sub, depth+1)
-				s.keep(v, i, sub)
-			}
+			i = s.within(v, sub, depth+1)
 		case p.known != nil && slot == mSchema:
 			if i = p.known.match(s.b, v); i == 0 {
 				i, _ = s.value(v, depth+1)
