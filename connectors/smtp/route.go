@@ -148,18 +148,16 @@ func (j *job) lastRefused(w *route) int {
 }
 
 // suspect puts a mail off that was refused for what may be a fault of the relay: another one, where there is one, gets it
-// next. What one relay after the other refuses says nothing about the later ones. A refusal counts once the relay has decided otherwise about as many other mails in a row as would set it aside; a mail
-// is rejected when as many of its refusals count as Limits says. If the relay goes on refusing one mail after another, it
-// is set aside, and its refusals of these mails are none. So one that flaps, or is met by few mails, rejects none.
+// next. What one relay after the other refuses says nothing about the later ones. A refusal counts once the relay has decided
+// otherwise about as many other mails in a row as would set it aside; a mail is rejected when as many of its refusals count as
+// Limits says. If the relay goes on refusing one mail after another, it is set aside, and its refusals of these mails are none.
+// So one that flaps, or is met by few mails, rejects none.
 func (r *run) suspect(w *route, j *job, res result) {
 	if !slices.ContainsFunc(j.refusedBy, func(f refusal) bool { return f.by != w || f.taken == w.taken }) {
 		w.suspects++ // not the same one again
 	}
 	w.clean = 0
-	if i := j.lastRefused(w); i >= 0 {
-		j.refusedBy = slices.Delete(j.refusedBy, i, i+1)
-	}
-	j.refusedBy = append(j.refusedBy, refusal{by: w, taken: w.taken})
+	j.refusedBy = append(slices.DeleteFunc(j.refusedBy, func(f refusal) bool { return f.by == w }), refusal{by: w, taken: w.taken})
 	j.refusal, j.undecided = &res, w
 	r.again(j, res)
 	j.due = time.Now().Add(max(r.options.Limits.Refusal, j.pause.next()))
