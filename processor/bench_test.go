@@ -84,7 +84,7 @@ func BenchmarkScan(b *testing.B) {
 		k := journal.RowKey{Fingerprint: journal.Fingerprint{byte(i), byte(i >> 8), byte(i >> 16), 1}, List: 31,
 			Source: journal.SourceID(documentTopic), Row: fmt.Sprintf("id=%d", i)}
 		d := journal.Document{Meta: journal.Meta{Offset: int64(i), Effective: journal.SinceBefore}, Type: "passport", Ref: journal.Ref{1}, Valid: true, Expires: event.NoExpiry}
-		h.log.Append(event.Record{Topic: h.cfg.journal(), Partition: journal.Partition(&k.Fingerprint, h.cfg.Partitions), Key: k.Encode(), Value: d.Encode()})
+		h.log.Append(event.Record{Topic: h.cfg.journal(), Partition: journal.Partition(&k.Fingerprint, h.cfg.Partitions), Key: k.Encode(), Value: d.Append(nil)})
 	}
 	q := question("document", fmt.Sprint(rows/2))
 	q.Value = "=" + q.Row

@@ -45,7 +45,7 @@ func (d beforeDecoder) Decode(r *event.Record) (event.Change, error) {
 	if row != nil {
 		row.IDs = nil
 		b := d.t.store.Batch()
-		b.Set(rowStoreKey(ch.Row), row.Encode())
+		b.Set(rowStoreKey(ch.Row), row.Append(nil))
 		d.s.check(b.Commit())
 	}
 	return ch, nil

@@ -97,10 +97,7 @@ func (r *Row) restoreRetraction(key *journal.RowKey, m *journal.Meta) {
 	}
 }
 
-// Encode returns the row as the store keeps it.
-func (r *Row) Encode() []byte { return r.Append(make([]byte, 0, 80+len(r.IDs)*24)) }
-
-// Append appends what Encode returns.
+// Append appends the row as the store keeps it.
 func (r *Row) Append(b []byte) []byte {
 	at := len(b)
 	b = journal.AppendMeta(append(b, 0), &r.Meta)
@@ -114,7 +111,7 @@ func (r *Row) Append(b []byte) []byte {
 	return b
 }
 
-// DecodeRow reads what Encode wrote.
+// DecodeRow reads what Append wrote.
 func DecodeRow(b []byte) (*Row, error) {
 	n, k := binary.Uvarint(b)
 	if k <= 0 || n > uint64(len(b)-k) || len(b) < k+int(n)+1 {

@@ -124,10 +124,7 @@ func DecodeMeta(b []byte) (Meta, error) {
 	return m, r.done("meta")
 }
 
-// Encode returns the value.
-func (d *Document) Encode() []byte { return d.Append(make([]byte, 0, 128)) }
-
-// Append appends what Encode returns.
+// Append appends the value.
 func (d *Document) Append(b []byte) []byte {
 	b = AppendMeta(append(b, valueDocument), &d.Meta)
 	b = appendText(b, d.Type)
@@ -141,10 +138,7 @@ func (d *Document) Append(b []byte) []byte {
 	return b
 }
 
-// Encode returns the value.
-func (g *Registration) Encode() []byte { return g.Append(make([]byte, 0, 192)) }
-
-// Append appends what Encode returns.
+// Append appends the value.
 func (g *Registration) Append(b []byte) []byte {
 	b = AppendMeta(append(b, valueRegistration), &g.Meta)
 	b = append(b, g.Ref[:]...)
@@ -155,10 +149,7 @@ func (g *Registration) Append(b []byte) []byte {
 	return appendText(b, g.Language)
 }
 
-// Encode returns the value.
-func (h *HoldMark) Encode() []byte { return h.Append(make([]byte, 0, 80)) }
-
-// Append appends what Encode returns.
+// Append appends the value.
 func (h *HoldMark) Append(b []byte) []byte {
 	b = AppendMeta(append(b, valueHold), &h.Meta)
 	b = append(b, byte(h.Reason))
