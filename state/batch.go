@@ -67,14 +67,27 @@ func (b *Batch) Commit() error {
 	}
 	if b.pending != nil {
 		b.pending.sort()
+		if b.s.filling.Load() && b.pending.size >= tableLeast {
+			return b.asTable()
+		}
 		b.b = b.pending.batch(b.s.db)
 	}
 	b.s.dirty.Store(true)
-	b.s.work.wrote(b.b)
+	b.s.inMemory.Store(true)
+	b.s.work.wrote(int(b.b.Count()), b.b.Len())
 	if err := b.b.Commit(pebble.NoSync); err != nil {
 		return explain("writing to", b.s.dir, err)
 	}
 	return nil
+}
+
+// asTable applies a large batch of a store that is being filled.
+func (b *Batch) asTable() error {
+	b.s.work.wrote(len(b.pending.heads), b.pending.size)
+	if err := b.s.take(b.pending); err != nil {
+		b.s.failed(explain("writing to", b.s.dir, err))
+	}
+	return b.s.Err()
 }
 
 // Discard ends the batch without applying it, where it has not ended yet.

@@ -97,8 +97,16 @@ func (p *pending) sort() {
 		if x.first != y.first {
 			return cmp.Compare(x.first, y.first)
 		}
-		return cmp.Or(bytes.Compare(p.key(&x), p.key(&y)), cmp.Compare(x.page, y.page), cmp.Compare(x.at, y.at))
+		return cmp.Or(p.compare(&x, &y), cmp.Compare(x.page, y.page), cmp.Compare(x.at, y.at))
 	})
+}
+
+// compare compares the keys of two writes.
+func (p *pending) compare(x, y *head) int {
+	if x.first != y.first {
+		return cmp.Compare(x.first, y.first)
+	}
+	return bytes.Compare(p.key(x), p.key(y))
 }
 
 // batch makes one of Pebble.

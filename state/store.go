@@ -13,12 +13,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
@@ -119,6 +121,10 @@ type Store struct {
 	lastFlush time.Time
 	dirty     atomic.Bool
 	filling   atomic.Bool
+	// Of a store that is being filled: how its tables are written; taking: one is; inMemory: something may stand only there.
+	writing  sstable.WriterOptions
+	taking   sync.Mutex
+	inMemory atomic.Bool
 }
 
 // Open opens or makes the store in dir. fresh says that it was made now. The errors name dir and what to do.
@@ -150,8 +156,13 @@ func (s *Store) open(shared *Shared) error {
 		return explain("locking", s.dir, err)
 	}
 	if s.tables, err = holdsTables(s.dir, s.fs); err == nil {
+		err = s.dropNewTable()
+	}
+	if err == nil {
 		o := s.options(shared)
 		o.Lock = lock
+		o.EnsureDefaults()
+		s.writing = o.MakeWriterOptions(0, o.FormatMajorVersion.MaxTableFormat())
 		s.filling.Store(true) // Pebble would wait for a compaction before it is open; now it begins with the next flush
 		s.db, err = pebble.Open(s.dir, o)
 		s.filling.Store(false)

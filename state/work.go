@@ -46,7 +46,7 @@ func (w *work) walked(it *pebble.Iterator) {
 }
 
 // wrote counts a batch.
-func (w *work) wrote(b *pebble.Batch) {
-	w.writes.Add(int64(b.Count()))
-	w.bytes.Add(int64(b.Len()))
+func (w *work) wrote(writes, bytes int) {
+	w.writes.Add(int64(writes))
+	w.bytes.Add(int64(bytes))
 }
