@@ -47,16 +47,21 @@ func (t *intakeTask) keep(b *intakeBatch, name string, old, row *intake.Row) {
 	b.rows = append(b.rows, batchRow{name, row})
 }
 
-// row returns what is known of a row: from this batch, else from the store.
+// row returns what is known of a row: from this batch, else from the store, to which goes first what waits.
 func (t *intakeTask) row(b *intakeBatch, name string) (*intake.Row, error) {
 	if name == "" {
 		return nil, nil
 	}
-	if t.seen != nil && !t.seen.meet(name) {
+	if t.load != nil && !t.load.meet(name) {
 		return nil, nil
 	}
 	if i, ok := b.at[name]; ok {
 		return b.rows[i].row, nil
+	}
+	if t.load != nil && t.load.waits(name) {
+		if err := t.settle(); err != nil {
+			return nil, err
+		}
 	}
 	v, found, err := t.store.Get(rowStoreKey(name))
 	if err != nil || !found {

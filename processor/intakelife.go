@@ -99,6 +99,9 @@ func (t *intakeTask) truncate(ctx context.Context, b *intakeBatch) error {
 
 // truncatePart deletes rows from the given key on and returns where to go on, nil at the end.
 func (t *intakeTask) truncatePart(b *intakeBatch, del *intake.Input, from []byte) (next []byte, err error) {
+	if err := t.settle(); err != nil {
+		return nil, err
+	}
 	cur, err := t.store.Cursor(from, []byte{intakeRow + 1})
 	if err != nil {
 		return nil, err
@@ -151,12 +154,12 @@ func journalAtKey(p int32) []byte {
 	return binary.BigEndian.AppendUint32([]byte{intakeJournal}, uint32(p))
 }
 
-func (t *intakeTask) setPositions(b *state.Batch) {
+func (t *intakeTask) setPositions(b *state.Batch, mark *journal.Watermark, held int64) {
 	for p, at := range t.journalAt {
 		b.Set(journalAtKey(int32(p)), binary.BigEndian.AppendUint64(nil, uint64(at)))
 	}
-	b.Set([]byte{intakePosition}, t.mark.Encode())
-	b.Set([]byte{intakeHeld}, binary.BigEndian.AppendUint64(nil, uint64(t.held)))
+	b.Set([]byte{intakePosition}, mark.Encode())
+	b.Set([]byte{intakeHeld}, binary.BigEndian.AppendUint64(nil, uint64(held)))
 	alive(t.cfg, b)
 }
 

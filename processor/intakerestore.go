@@ -13,7 +13,6 @@ import (
 	"lejarat/processor/event"
 	"lejarat/processor/intake"
 	"lejarat/processor/journal"
-	"lejarat/state"
 )
 
 // intakeRestore brings the stores of several intake tasks up to the end of the journal in one pass.
@@ -63,6 +62,11 @@ func restoreIntake(ctx context.Context, cfg *Config, tasks []*intakeTask, progre
 	defer r.reader.Close()
 	for !r.done() {
 		if err := r.step(ctx); err != nil {
+			return err
+		}
+	}
+	for _, t := range tasks {
+		if err := t.settle(); err != nil {
 			return err
 		}
 	}
@@ -148,16 +152,14 @@ func (r *intakeRestore) commit() error {
 	for _, s := range r.shares {
 		all.Go(func() error {
 			t := s.task
-			b := t.store.Batch()
-			if err := s.rows(b); err != nil {
-				b.Discard()
+			b, err := s.rows()
+			if err != nil {
 				return err
 			}
 			for tp := range r.ends {
 				t.journalAt[tp.Partition] = max(t.journalAt[tp.Partition], r.reader.Position(tp))
 			}
-			t.setPositions(b)
-			if err := b.Commit(); err != nil {
+			if err := t.put(b); err != nil {
 				return err
 			}
 			return t.store.Maintain(r.cfg.Clock.Real(), r.cfg.Limits.FlushEvery)
@@ -167,13 +169,13 @@ func (r *intakeRestore) commit() error {
 }
 
 // rows applies what was said to the rows.
-func (s *share) rows(b *state.Batch) error {
+func (s *share) rows() (*intakeBatch, error) {
 	t, under := s.task, s.task.begin()
 	for i := range s.said {
 		key := &s.said[i].key
 		row, err := t.row(under, key.Row)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if row == nil {
 			row = &intake.Row{Meta: journal.Meta{Offset: -1}}
@@ -182,8 +184,7 @@ func (s *share) rows(b *state.Batch) error {
 		intake.Restore(row, key, &s.said[i].head)
 		t.keep(under, key.Row, nil, row)
 	}
-	t.write(b, under)
-	return nil
+	return under, nil
 }
 
 func (r *intakeRestore) read(rec *event.Record) error {

@@ -35,9 +35,9 @@ type intakeTask struct {
 	urgent     func() bool // a run is due, or about to be
 	crowded    func() bool // others load: what they write is read by a restart of this one, back to its last watermark
 	taken      map[intake.Verdict]int
-	loading    bool      // the last poll brought as much as one takes
-	seen       *seenRows // during a first load, else nil
-	loadEnds   int64     // source offset at which it is over
+	loading    bool       // the last poll brought as much as one takes
+	load       *firstLoad // nil after it
+	loadEnds   int64      // source offset at which it is over
 	batch      intakeBatch
 	key, value []byte // of one row, on its way into the store
 }
@@ -115,7 +115,7 @@ func (t *intakeTask) expectRows(records int64) error {
 		return err
 	}
 	if !cur.Seek([]byte{intakeRow}) {
-		t.seen = newSeenRows(records)
+		t.load = newFirstLoad(records)
 	}
 	return cur.Close()
 }
@@ -152,11 +152,13 @@ func (t *intakeTask) step(ctx context.Context, wait time.Duration) error {
 	if t.mark.Held != journal.SourceRejects {
 		t.mark.Next = max(t.mark.Next, t.reader.Position(t.tp))
 	}
-	if t.mark.Next >= t.loadEnds {
-		t.seen = nil
-	}
 	if err := t.commit(ctx, b); err != nil {
 		return err
+	}
+	if t.mark.Next >= t.loadEnds {
+		if err := t.loaded(); err != nil {
+			return err
+		}
 	}
 	if len(t.taken) > 0 {
 		t.cfg.observe(Taken{Source: t.tp, Verdicts: t.taken})
@@ -303,16 +305,13 @@ func (t *intakeTask) apply(b *intakeBatch, records []event.Record, offsets []int
 	if len(b.rows) == 0 && len(records) == 0 {
 		return nil
 	}
-	batch := t.store.Batch()
-	t.write(batch, b)
 	for i := range records {
 		if records[i].Topic == t.core.Journal {
 			p := records[i].Partition
 			t.journalAt[p] = max(t.journalAt[p], offsets[i]+1)
 		}
 	}
-	t.setPositions(batch)
-	return batch.Commit()
+	return t.put(b)
 }
 
 // write puts the rows of b into a batch of the store.
@@ -330,6 +329,9 @@ func (t *intakeTask) close() error {
 	}
 	if t.writer != nil {
 		t.writer.Close()
+	}
+	if t.load != nil && t.load.batch != nil {
+		t.load.batch.Discard() // it is read again, from the journal
 	}
 	if t.store != nil {
 		return t.store.Close()

@@ -124,6 +124,7 @@ func (s *sim) flush(i *simInstance, every bool) {
 	}
 	for _, tp := range orderedKeys(i.intake) {
 		if t := i.intake[tp]; every || s.rng.IntN(2) == 0 {
+			s.check(t.settle())
 			reopen(&t.store, cfg.storeDir("intake", cfg.Generation, fmt.Sprintf("%08x", t.src.ID), tp.Partition), cfg.stamp(i.eng.journalID))
 		}
 	}

@@ -23,7 +23,8 @@ func (s *Store) Batch() *Batch {
 
 // SortedBatch begins an empty batch whose writes may come in any order and are put in that of their keys at the end; of
 // several on one key the last counts. Many random keys go into memory three times as fast that way: each is looked for from
-// where the one before stands. Where few are written, or the keys ascend, it gains nothing.
+// where the one before stands. A megabyte or more becomes tables as it is, and is on the disk when Commit returns. Where few are
+// written it gains nothing.
 func (s *Store) SortedBatch() *Batch { return &Batch{s: s, pending: pendings.Get().(*pending)} }
 
 // Set writes a key; both slices may be reused afterwards.
@@ -67,8 +68,8 @@ func (b *Batch) Commit() error {
 	}
 	if b.pending != nil {
 		b.pending.sort()
-		if b.s.filling.Load() && b.pending.size >= tableLeast {
-			return b.asTable()
+		if b.pending.size >= tableLeast {
+			return b.asTables()
 		}
 		b.b = b.pending.batch(b.s.db)
 	}
@@ -81,8 +82,8 @@ func (b *Batch) Commit() error {
 	return nil
 }
 
-// asTable applies a large batch of a store that is being filled.
-func (b *Batch) asTable() error {
+// asTables applies a large batch.
+func (b *Batch) asTables() error {
 	b.s.work.wrote(len(b.pending.heads), b.pending.size)
 	if err := b.s.take(b.pending); err != nil {
 		b.s.failed(explain("writing to", b.s.dir, err))

@@ -6,8 +6,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// Fill says that much will be written before anything is read in order: nothing is compacted until Compact is called, and
-// large sorted batches become tables as they are. Of a store of 3 million rows, compaction on the way would write each six times.
+// Fill says that much will be written before anything is read in order: nothing is compacted until Compact is called. Of a
+// store of 3 million rows, compaction on the way would write each six times.
 func (s *Store) Fill() { s.filling.Store(true) }
 
 // Compact ends Fill, where it was called, and returns when the store is in order: a cursor passes over one table then, instead

@@ -121,7 +121,7 @@ type Store struct {
 	lastFlush time.Time
 	dirty     atomic.Bool
 	filling   atomic.Bool
-	// Of a store that is being filled: how its tables are written; taking: one is; inMemory: something may stand only there.
+	// Of batches that become tables: how those are written; taking: some are; inMemory: something may stand only there.
 	writing  sstable.WriterOptions
 	taking   sync.Mutex
 	inMemory atomic.Bool
@@ -156,7 +156,7 @@ func (s *Store) open(shared *Shared) error {
 		return explain("locking", s.dir, err)
 	}
 	if s.tables, err = holdsTables(s.dir, s.fs); err == nil {
-		err = s.dropNewTable()
+		err = s.dropNewTables()
 	}
 	if err == nil {
 		o := s.options(shared)

@@ -56,7 +56,6 @@ func TestTablesSurviveAsAPrefix(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		shared := NewCrashable(1 << 20)
 		s, _ := open(t, "store", shared, nil)
-		s.Fill()
 		var durable atomic.Int64
 		durable.Store(-1)
 		done := make(chan error)
@@ -92,7 +91,6 @@ func TestTablesSurviveAsAPrefix(t *testing.T) {
 			if round := roundOf(t, found); int64(round) < least {
 				t.Errorf("seed %d: round %d stands there, %d was durable", seed, round, least)
 			}
-			found.Fill()
 			if err := errors.Join(writeRound(found, 70, true), writeRound(found, 71, false), found.Close()); err != nil {
 				t.Fatal(err)
 			}
@@ -114,7 +112,6 @@ func TestATableLeftBehind(t *testing.T) {
 	defer shared.Close()
 	dir := filepath.Join(t.TempDir(), "store")
 	s, _ := open(t, dir, shared, nil)
-	s.Fill()
 	if err := errors.Join(writeRound(s, 1, true), s.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +119,7 @@ func TestATableLeftBehind(t *testing.T) {
 	if err != nil || len(names) == 0 {
 		t.Fatal(names, err)
 	}
-	left := filepath.Join(dir, newTable)
+	left := filepath.Join(dir, newTable+"0")
 	if err := os.Link(names[len(names)-1], left); err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +128,6 @@ func TestATableLeftBehind(t *testing.T) {
 	if _, err := os.Stat(left); !os.IsNotExist(err) {
 		t.Errorf("it is still there: %v", err)
 	}
-	s.Fill()
 	if err := os.Link(names[len(names)-1], left); err != nil {
 		t.Fatal(err)
 	}
@@ -150,12 +146,11 @@ func TestATableLeftBehind(t *testing.T) {
 // TestATableOnAFullDisk: the write says what is wrong, so do later ones, and what was written before is whole. .sst is the file of
 // what stands in memory, which goes to the disk first.
 func TestATableOnAFullDisk(t *testing.T) {
-	for file, left := range map[string]int{newTable: 2, ".sst": 1} {
+	for file, left := range map[string]int{newTable + "0": 2, newTable + "1": 2, ".sst": 1} {
 		var full atomic.Bool
 		shared := NewShared(1<<20, true)
 		shared.Fill(func(path string) bool { return full.Load() && strings.HasSuffix(path, file) })
 		s, _ := open(t, "store", shared, nil)
-		s.Fill()
 		if err := errors.Join(writeRound(s, 1, true), writeRound(s, 2, false)); err != nil {
 			t.Fatal(err)
 		}
@@ -176,5 +171,34 @@ func TestATableOnAFullDisk(t *testing.T) {
 			t.Error(err)
 		}
 		shared.Close()
+	}
+}
+
+// TestAscendingTablesNeedNoCompaction: batches of rows that ascend, with a position beside them, stand in the lowest level at once.
+func TestAscendingTablesNeedNoCompaction(t *testing.T) {
+	shared := NewShared(1<<20, true)
+	defer shared.Close()
+	s, _ := open(t, "store", shared, nil)
+	defer s.Close()
+	const batches = 5
+	for n := range batches {
+		b := s.SortedBatch()
+		for i := range 100 {
+			b.Set(fmt.Appendf(nil, "r%03d", 100*n+i), make([]byte, tableLeast/100))
+		}
+		b.Set([]byte("a"), []byte{byte(n)})
+		b.Set([]byte("w"), []byte{byte(n)})
+		if err := b.Commit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := s.db.Metrics()
+	if lowest := m.Levels[6].TablesCount; lowest < batches || m.Compact.Count != 0 {
+		t.Errorf("%d tables stand in the lowest level, after %d compactions", lowest, m.Compact.Count)
+	}
+	for key, want := range map[string]byte{"a": batches - 1, "w": batches - 1, "r000": 0, "r499": 0} {
+		if v, found, err := s.Get([]byte(key)); err != nil || !found || v[0] != want {
+			t.Errorf("%s: %v %v %v", key, v[:min(1, len(v))], found, err)
+		}
 	}
 }
