@@ -73,9 +73,11 @@ func (b *Batch) Commit() error {
 		}
 		b.b = b.pending.batch(b.s.db)
 	}
+	b.s.work.wrote(int(b.b.Count()), b.b.Len())
+	b.s.taking.RLock()
+	defer b.s.taking.RUnlock()
 	b.s.dirty.Store(true)
 	b.s.inMemory.Store(true)
-	b.s.work.wrote(int(b.b.Count()), b.b.Len())
 	if err := b.b.Commit(pebble.NoSync); err != nil {
 		return explain("writing to", b.s.dir, err)
 	}

@@ -121,9 +121,10 @@ type Store struct {
 	lastFlush time.Time
 	dirty     atomic.Bool
 	filling   atomic.Bool
-	// Of batches that become tables: how those are written; taking: some are; inMemory: something may stand only there.
+	// Of batches that become tables: how those are written; taking: held while they are, and shared by other batches meanwhile;
+	// inMemory: something may stand only there.
 	writing  sstable.WriterOptions
-	taking   sync.Mutex
+	taking   sync.RWMutex
 	inMemory atomic.Bool
 }
 

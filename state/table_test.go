@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -11,6 +12,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // writeRound commits batch number round, alone or as a table: it writes all rows and the position.
@@ -200,5 +203,62 @@ func TestAscendingTablesNeedNoCompaction(t *testing.T) {
 		if v, found, err := s.Get([]byte(key)); err != nil || !found || v[0] != want {
 			t.Errorf("%s: %v %v %v", key, v[:min(1, len(v))], found, err)
 		}
+	}
+}
+
+// TestTablesBesideOtherBatches: of batches that several goroutines commit, none that ended before a table was begun is missing
+// where that is there.
+func TestTablesBesideOtherBatches(t *testing.T) {
+	shared := NewCrashable(1 << 20)
+	defer shared.Close()
+	s, _ := open(t, "store", shared, nil)
+	defer s.Close()
+	var small atomic.Uint32 // the last one whose Commit has returned
+	stop := make(chan struct{})
+	var all errgroup.Group
+	all.Go(func() error {
+		for n := uint32(1); ; n++ {
+			select {
+			case <-stop:
+				return nil
+			default:
+			}
+			b := s.Batch()
+			b.Set([]byte("small"), binary.BigEndian.AppendUint32(nil, n))
+			if err := b.Commit(); err != nil {
+				return err
+			}
+			small.Store(n)
+		}
+	})
+	rng := rand.New(rand.NewPCG(1, 1))
+	number := func(s *Store, key string) uint32 {
+		v, found, err := s.Get([]byte(key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !found {
+			return 0
+		}
+		return binary.BigEndian.Uint32(v)
+	}
+	for range 40 {
+		b := s.SortedBatch()
+		b.Set([]byte("large"), binary.BigEndian.AppendUint32(nil, small.Load()))
+		b.Set([]byte("rows"), make([]byte, tableLeast))
+		if err := b.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		after := shared.Crashed(0, rng)
+		found, _ := open(t, "store", after, nil)
+		if large, small := number(found, "large"), number(found, "small"); small < large {
+			t.Errorf("small batch %d is there, %d was committed before the table", small, large)
+		}
+		found.Close()
+		after.Close()
+	}
+	close(stop)
+	if err := all.Wait(); err != nil {
+		t.Fatal(err)
 	}
 }
