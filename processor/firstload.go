@@ -28,7 +28,7 @@ const metMost = 64 << 20
 
 // Limits of what waits: how many rows, and for how long.
 const (
-	waitRows = 50_000
+	waitRows = 100_000
 	waitMost = 10 * time.Second
 )
 

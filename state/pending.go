@@ -29,8 +29,8 @@ type head struct {
 const (
 	pageBytes     = 64 << 10
 	lengthBytes   = 8
-	writeOverhead = 7       // that Pebble adds to a key and a value of moderate length in a batch
-	pendingKept   = 8 << 20 // of a batch, in bytes, for the next one
+	writeOverhead = 7        // that Pebble adds to a key and a value of moderate length in a batch
+	pendingKept   = 16 << 20 // of a batch, in bytes, for the next one
 )
 
 var pendings = sync.Pool{New: func() any { return new(pending) }}
