@@ -63,6 +63,7 @@ func (s *Shared) Expect(stores int) {
 	s.cache = pebble.NewCache(s.cacheBytes + int64(stores)*roomOfStore)
 }
 
-// roomOfStore is about half of what a store holds in memory while it is filled. The other half still comes from the cache:
-// once the stores are filled all of it is for blocks, and the memory of a run is bounded too.
-const roomOfStore = memTableBytes / 2
+// roomOfStore is a quarter of what a store holds in memory while much is written to it in small batches (of large ones nothing
+// stands there). The rest still comes from the cache: once that is over all of it is for blocks, and the memory of a run is
+// bounded too.
+const roomOfStore = memTableBytes / 4
