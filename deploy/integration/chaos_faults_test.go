@@ -147,22 +147,22 @@ func (x *chaos) frozenDay(day event.Date) {
 	x.note("%s: complained %d times after it woke\n%s", zombie.name, len(x.complaints(zombie))-said, strings.Join(x.complaints(zombie)[said:], "\n"))
 }
 
-// freezeWithin freezes an instance, if it can be met there, within an open transaction of one of the ids.
+// freezeWithin freezes an instance, if it can be met there, within an open transaction of one of the ids: as soon as the
+// broker knows of one, which is in time if its end has not been asked for by then.
 func (x *chaos) freezeWithin(m *instance, ids []string) (open kadm.DescribedTransaction, met bool) {
-	for range 100 {
-		m.signal(syscall.SIGSTOP)
+	for until := time.Now().Add(5 * time.Second); len(ids) > 0 && time.Now().Before(until); {
 		for _, id := range ids {
 			if x.b.transaction(id).State != "Ongoing" {
 				continue
 			}
+			m.signal(syscall.SIGSTOP)
 			// What was on its way when it froze has arrived by then.
 			time.Sleep(200 * time.Millisecond)
 			if open = x.b.transaction(id); open.State == "Ongoing" {
 				return open, true
 			}
+			m.signal(syscall.SIGCONT)
 		}
-		m.signal(syscall.SIGCONT)
-		time.Sleep(time.Duration(5+x.dice.IntN(30)) * time.Millisecond)
 	}
 	m.signal(syscall.SIGSTOP)
 	return open, false

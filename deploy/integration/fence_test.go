@@ -104,8 +104,7 @@ func (x *chaos) freezeChunk(day event.Date) (*instance, kadm.DescribedTransactio
 
 // freezeBatch freezes the instance that reads the documents within a batch, seconds before the run is due: the run has to
 // wait for what it has in hand. The documents are new people's who have no registration, and so change no decision. They
-// change so fast that the reader is in a transaction for much of the time: SIGSTOP has to meet it between its records and
-// its end.
+// change so fast that one transaction of the reader follows the other.
 func (x *chaos) freezeBatch(event.Date) (*instance, kadm.DescribedTransaction) {
 	x.t.Helper()
 	x.c.awaitReady()
