@@ -159,6 +159,18 @@ func (c *Cursor) Forward(key []byte) bool {
 	return c.Seek(key)
 }
 
+// Find moves to a key within the cursor's bounds, and says whether it is there. Where many are asked for while nothing is written it
+// costs less than Get, which makes a cursor for each.
+func (c *Cursor) Find(key []byte) (found bool, err error) {
+	if c.model != nil {
+		return c.model.seek(key) && bytes.Equal(c.Key(), key), nil
+	}
+	if c.it.SeekPrefixGE(key) {
+		return bytes.Equal(c.it.Key(), key), nil
+	}
+	return false, c.s.reading(c.it.Error())
+}
+
 // Next moves on by one key.
 func (c *Cursor) Next() bool {
 	if c.model != nil {

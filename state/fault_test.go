@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -48,10 +49,18 @@ func content(t *testing.T, dir string, shared *Shared) (rows map[string]string, 
 	rows = map[string]string{}
 	cur, err := s.Cursor([]byte("row"), []byte("rox"))
 	if err == nil {
+		for i := range 500 {
+			var found bool
+			if found, err = cur.Find(fmt.Appendf(nil, "row%04d", i)); err != nil {
+				break
+			} else if !found {
+				t.Errorf("row %d is not found, and no error", i)
+			}
+		}
 		for ok := cur.Seek([]byte("row")); ok; ok = cur.Next() {
 			rows[string(cur.Key())] = string(cur.Value())
 		}
-		err = cur.Close()
+		err = cmp.Or(err, cur.Close())
 	}
 	for i := 0; err == nil && i < 500; i++ {
 		_, _, err = s.Get(fmt.Appendf(nil, "row%04d", i))

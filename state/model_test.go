@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -56,6 +57,15 @@ func TestTheModelIsAStore(t *testing.T) {
 				seek := []byte(key.Draw(t, "seek"))
 				if a, b := walk(rc, seek), walk(mc, seek); a != b {
 					t.Fatalf("from %q to %q, %q on: %s and %s", from, to, seek, a, b)
+				}
+				for k := range strings.SplitSeq("a aa b p1 p2", " ") {
+					if k < from || k >= to {
+						continue
+					}
+					a, err := rc.Find([]byte(k))
+					if b, errToo := mc.Find([]byte(k)); err != nil || errToo != nil || a != b || a && string(rc.Value()) != string(mc.Value()) {
+						t.Fatalf("from %q to %q, %q: found %v %v and %v %v", from, to, k, a, err, b, errToo)
+					}
 				}
 				if err := rc.Close(); err != nil {
 					t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 // the collector would follow all of them.
 type pending struct {
 	heads []head
+	spare []head   // room to sort them
 	pages [][]byte // of writes: length of the key, length of the value and one (0: deleted), key, value
 	used  int      // how many pages
 	size  int      // what the writes take in a batch of Pebble, at most
@@ -81,6 +82,17 @@ func (p *pending) key(h *head) []byte {
 	return page[lengthBytes : lengthBytes+binary.LittleEndian.Uint32(page)]
 }
 
+// touch asks memory for writes all at once: each lies anywhere, and would be waited for by itself. Most are of two cache lines.
+//
+//go:noinline
+func (p *pending) touch(heads []head) (sum byte) {
+	for i := range heads {
+		page := p.pages[heads[i].page][heads[i].at:]
+		sum += page[0] + page[min(64, len(page)-1)]
+	}
+	return sum
+}
+
 // write is the key and the value, nil where the key is deleted.
 func (p *pending) write(h *head) (key, value []byte) {
 	key = p.key(h)
@@ -93,12 +105,48 @@ func (p *pending) write(h *head) (key, value []byte) {
 
 // sort puts the writes in the order of their keys; those on one key stay in theirs.
 func (p *pending) sort() {
-	slices.SortFunc(p.heads, func(x, y head) int {
-		if x.first != y.first {
-			return cmp.Compare(x.first, y.first)
+	if slices.IsSortedFunc(p.heads, func(x, y head) int { return p.compare(&x, &y) }) {
+		return // rows of a snapshot, for one
+	}
+	p.sortFirst()
+	for from, to := 0, 0; from < len(p.heads); from = to {
+		for to++; to < len(p.heads) && p.heads[to].first == p.heads[from].first; {
+			to++
 		}
-		return cmp.Or(p.compare(&x, &y), cmp.Compare(x.page, y.page), cmp.Compare(x.at, y.at))
-	})
+		if to-from > 1 {
+			slices.SortStableFunc(p.heads[from:to], func(x, y head) int { return p.compare(&x, &y) })
+		}
+	}
+}
+
+// sortFirst puts the heads in the order of the first bytes of their keys, byte by byte from the last one: of a hundred thousand, in a
+// quarter of the time in which they could be compared. Equal ones stay in their order.
+func (p *pending) sortFirst() {
+	var counts [8][256]uint32
+	for i := range p.heads {
+		for b, first := 0, p.heads[i].first; b < len(counts); b, first = b+1, first>>8 {
+			counts[b][byte(first)]++
+		}
+	}
+	n := len(p.heads)
+	p.spare = slices.Grow(p.spare[:0], n)[:n]
+	for b := range counts {
+		next, shift := &counts[b], 8*b
+		if next[byte(p.heads[0].first>>shift)] == uint32(n) {
+			continue
+		}
+		at := uint32(0)
+		for i, count := range next {
+			next[i] = at
+			at += count
+		}
+		for _, h := range p.heads {
+			to := &next[byte(h.first>>shift)]
+			p.spare[*to] = h
+			*to++
+		}
+		p.heads, p.spare = p.spare, p.heads
+	}
 }
 
 // compare compares the keys of two writes.

@@ -66,10 +66,21 @@ func TestSortedBatch(t *testing.T) {
 
 func compare(t *testing.T, s *Store, want map[string][]byte) {
 	t.Helper()
+	cur, err := s.Cursor([]byte("a"), []byte("q"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for key, value := range want {
 		got, found, err := s.Get([]byte(key))
 		if err != nil || found != (value != nil) || !bytes.Equal(got, value) {
 			t.Fatalf("%s: %d bytes, found: %v, %v; want %d bytes", key, len(got), found, err, len(value))
 		}
+		found, err = cur.Find([]byte(key))
+		if err != nil || found != (value != nil) || found && !bytes.Equal(cur.Value(), value) {
+			t.Fatalf("%s: a cursor says otherwise: found: %v, %v", key, found, err)
+		}
+	}
+	if err := cur.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

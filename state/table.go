@@ -15,6 +15,9 @@ import (
 // tableLeast is how many bytes of writes are worth tables of their own.
 const tableLeast = 1 << 20
 
+// together is how many writes are asked of memory at once.
+const together = 32
+
 // newTable begins the name of a table's file until Pebble has it under a name of its own.
 const newTable = "new-table-"
 
@@ -51,6 +54,9 @@ func (s *Store) writeTable(path string, p *pending, from, to int) error {
 	}
 	w := sstable.NewWriter(objstorageprovider.NewFileWritable(f), s.writing)
 	for i := from; i < to && err == nil; i++ {
+		if (i-from)%together == 0 {
+			p.touch(p.heads[i:min(i+together, to)])
+		}
 		if i+1 < to && p.compare(&p.heads[i], &p.heads[i+1]) == 0 {
 			continue
 		}
