@@ -9,6 +9,8 @@ import (
 	"hash"
 	"io"
 	"sync"
+
+	"github.com/dchest/siphash"
 )
 
 // Each kind of hashed text begins with its own byte, so that no two kinds can ever be equal. The texts are for ever:
@@ -25,11 +27,15 @@ const minSecret = 32
 // keyIDLabel is what the key id is the keyed hash of.
 const keyIDLabel = "lejarat key id"
 
+// quickLabel is what the key of Quick is the keyed hash of.
+const quickLabel = "quick"
+
 // Key makes the keyed hashes of SPEC 1.4: fingerprints under the identity key, notification ids and pseudonyms under the
 // reference key. All its methods may be called from many goroutines at once. It prints as its id, never as its secret.
 type Key struct {
 	id     string
 	hashes sync.Pool // of *keyed
+	quick  [2]uint64
 }
 
 // keyed is a reusable HMAC state of one key, with the buffer that its text is put together in.
@@ -58,6 +64,8 @@ func NewKey(secret []byte) (*Key, error) {
 	h.text = append(h.text, keyIDLabel...)
 	id := k.finish(h)
 	k.id = hex.EncodeToString(id[:4])
+	quick := k.Sum(quickLabel)
+	k.quick = [2]uint64{binary.LittleEndian.Uint64(quick[:8]), binary.LittleEndian.Uint64(quick[8:])}
 	return k, nil
 }
 
@@ -102,6 +110,15 @@ func (k *Key) Sum(label string, parts ...[]byte) [16]byte {
 		state.text = append(state.text, part...)
 	}
 	return k.finish(state)
+}
+
+// Quick returns a keyed hash of the text that takes a quarter of the time of Sum: SipHash-2-4 with 128 bits, under a key made of
+// this one. It tells whether a text has changed; what names somebody or something is a Sum.
+func (k *Key) Quick(text []byte) (sum [16]byte) {
+	low, high := siphash.Hash128(k.quick[0], k.quick[1], text)
+	binary.LittleEndian.PutUint64(sum[:8], low)
+	binary.LittleEndian.PutUint64(sum[8:], high)
+	return sum
 }
 
 func (k *Key) begin(tag byte) *keyed {

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/dchest/siphash"
 	"pgregory.net/rapid"
 
 	"lejarat/processor/identity"
@@ -51,6 +53,14 @@ func TestHashesAreTheDocumentedOnes(t *testing.T) {
 	text = "\x02\x00\x00\x00\x06notice\x00\x00\x00\x02ab\x00\x00\x00\x00\x00\x00\x00\x01c"
 	if got := k.Sum("notice", []byte("ab"), nil, []byte("c")); got != plain(text) {
 		t.Errorf("Sum = %x, want %x", got, plain(text))
+	}
+	quick := plain("\x02\x00\x00\x00\x05quick")
+	low, high := siphash.Hash128(binary.LittleEndian.Uint64(quick[:8]), binary.LittleEndian.Uint64(quick[8:]), []byte("ab"))
+	if got := k.Quick([]byte("ab")); binary.LittleEndian.Uint64(got[:8]) != low || binary.LittleEndian.Uint64(got[8:]) != high {
+		t.Errorf("Quick = %x, want %x %x", got, low, high)
+	}
+	if got, want := fmt.Sprintf("%x", k.Quick([]byte("golden"))), "986ab923596c47827451160262d00fcb"; got != want {
+		t.Errorf("golden value of Quick is %s, want %s: with another one all facts are new", got, want)
 	}
 	if got, want := fmt.Sprintf("%s %x", k.ID(), k.Sum("golden")), "fdbce540 ef978bd629bdc451cdeaed26c7ae9ab0"; got != want {
 		t.Errorf("golden values are %s, want %s: with other ones everybody is mailed again", got, want)

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -36,6 +37,7 @@ type facts struct {
 	announce  int           // index of the place that carries the announcement, -1 for a document
 
 	content, facts uint64
+	holder         identity.Holder
 }
 
 // read maps the change. With a reject f still holds what could be read, so that the row can be held.
@@ -48,11 +50,12 @@ func (c *Core) read(in *Input, f *facts) *event.Reject {
 		r.registration(f)
 	}
 	f.effective = r.instant(c.Source.Effective)
-	holder, readable := r.holder()
+	var readable bool
+	f.holder, readable = r.holder()
 	if readable && (f.docType != "" || c.Source.Kind == Registrations) {
-		c.place(f, &holder, in)
+		c.place(f, &f.holder, in)
 	}
-	c.hash(f, &holder)
+	c.hash(f)
 	return r.bad
 }
 
@@ -104,17 +107,14 @@ func appendFields(b []byte, l identity.List, h *identity.Holder) []byte {
 
 // hash fills the two hashes. The one of the facts is made with the reference key, so that it survives a new identity
 // key, and over the fields that take part only, so that another column's change does not move the effective time.
-func (c *Core) hash(f *facts, h *identity.Holder) {
-	fields := f.list
-	if c.Source.Kind == Registrations {
-		for _, l := range c.Lists {
-			fields |= l
-		}
-	}
-	sum := c.Refs.Sum("facts", appendFields(make([]byte, 0, 160), fields, h), []byte(f.docType), binary.AppendVarint(nil, int64(f.expires)), []byte{bit(f.valid), bit(f.switched)})
+func (c *Core) hash(f *facts) {
+	all := c.appendFacts(make([]byte, 0, 256), f)
+	all = append(append(all, f.docType...), 0)
+	all = binary.AppendVarint(all, int64(f.expires))
+	all = append(all, bit(f.valid), bit(f.switched))
+	sum := c.Refs.Quick(all)
 	f.facts = binary.LittleEndian.Uint64(sum[:])
-	all := append(make([]byte, 0, 256), sum[:]...)
-	all = append(all, f.ref[:]...)
+	all = append(append(all[:0], sum[:]...), f.ref[:]...)
 	all = append(all, f.holderRef[:]...)
 	all = append(all, f.address[:]...)
 	for _, s := range [...]string{f.number, f.email, f.name, f.language} {
@@ -124,6 +124,26 @@ func (c *Core) hash(f *facts, h *identity.Holder) {
 		all = binary.AppendVarint(all, f.effective.UnixMilli())
 	}
 	f.content = xxhash.Sum64(all)
+}
+
+// appendFacts appends the fields of the holder that take part.
+func (c *Core) appendFacts(b []byte, f *facts) []byte {
+	fields := f.list
+	if c.Source.Kind == Registrations {
+		for _, l := range c.Lists {
+			fields |= l
+		}
+	}
+	return appendFields(b, fields, &f.holder)
+}
+
+// sameFacts says whether a stored hash is that of the facts: as it is made now, or as it was before Quick.
+func (c *Core) sameFacts(hash uint64, f *facts) bool {
+	if hash == f.facts {
+		return true
+	}
+	sum := c.Refs.Sum("facts", c.appendFacts(nil, f), []byte(f.docType), binary.AppendVarint(nil, int64(f.expires)), []byte{bit(f.valid), bit(f.switched)})
+	return hash == binary.LittleEndian.Uint64(sum[:])
 }
 
 func bit(b bool) byte {
@@ -147,12 +167,13 @@ func (c *Core) appendValue(b []byte, f *facts, next *Row, i int) []byte {
 
 // Mask hides a document number but for its last characters: three, fewer of a short one.
 func Mask(number string) string {
-	r := []rune(number)
-	shown := min(3, len(r)/3)
-	for i := range r[:len(r)-shown] {
-		r[i] = '*'
+	all := utf8.RuneCountInString(number)
+	shown, from := min(3, all/3), len(number)
+	for range shown {
+		_, size := utf8.DecodeLastRuneInString(number[:from])
+		from -= size
 	}
-	return string(r)
+	return strings.Repeat("*", all-shown) + number[from:]
 }
 
 // Address normalises an e-mail address for comparison: trimmed, domain in lower case (SPEC 1.2).

@@ -96,9 +96,9 @@ type Core struct {
 	// Journal, Suppressions and Rejects are topic names.
 	Journal, Suppressions, Rejects string
 	Zone                           *time.Location
-	// Former, where it is there, tells since when a row's facts held already in the generation before, if they are the same and
+	// Former, where it is there, tells since when a row's facts held already in the generation before, if their hash is the same and
 	// it knew them from a record beyond that source offset.
-	Former func(row string, facts uint64, beyond int64) (effective int64, ok bool)
+	Former func(row string, same func(facts uint64) bool, beyond int64) (effective int64, ok bool)
 
 	records []event.Record // what the step under way writes
 	room    []byte         // for their values and keys, of length 0
@@ -211,7 +211,7 @@ func (c *Core) effective(f *facts, in *Input, old *Row, known bool) int64 {
 	switch {
 	case !f.effective.IsZero():
 		return f.effective.UnixMilli()
-	case known && old.Facts == f.facts:
+	case known && c.sameFacts(old.Facts, f):
 		return old.Effective
 	}
 	if !known && c.Former != nil {
@@ -219,7 +219,7 @@ func (c *Core) effective(f *facts, in *Input, old *Row, known bool) int64 {
 		if old != nil && old.Deleted { // which the generation before may not have come to
 			beyond = old.Offset
 		}
-		if since, ok := c.Former(in.Change.Row, f.facts, beyond); ok {
+		if since, ok := c.Former(in.Change.Row, func(facts uint64) bool { return c.sameFacts(facts, f) }, beyond); ok {
 			return since
 		}
 	}
