@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"lejarat/processor/event"
 )
@@ -77,11 +79,18 @@ const (
 
 // The first byte of a value.
 const (
-	valueDocument     = 1
+	valueOldDocument  = 1 // of an earlier version: read, not written
 	valueRegistration = 2
 	valueHold         = 3
 	valueWatermark    = 4
+	valueDocument     = 5
 )
+
+// shortTypes are types of documents that a value names by their place here, from 1. More may be added behind them.
+var shortTypes = []string{"identity_card", "passport", "driving_licence", "vehicle_inspection"}
+
+// mostStars are hidden characters of a number: more make a value unreadable.
+const mostStars = 1 << 16
 
 // AppendMeta appends what EncodeMeta returns.
 func AppendMeta(b []byte, m *Meta) []byte {
@@ -127,9 +136,9 @@ func DecodeMeta(b []byte) (Meta, error) {
 // Append appends the value.
 func (d *Document) Append(b []byte) []byte {
 	b = AppendMeta(append(b, valueDocument), &d.Meta)
-	b = appendText(b, d.Type)
+	b = appendType(b, d.Type)
 	b = append(b, d.Ref[:]...)
-	b = appendText(b, d.Masked)
+	b = appendMasked(b, d.Masked)
 	b = append(b, flags(d.Valid, d.Holder != Ref{}))
 	b = binary.AppendVarint(b, int64(d.Expires))
 	if d.Holder != (Ref{}) {
@@ -158,6 +167,22 @@ func (h *HoldMark) Append(b []byte) []byte {
 
 func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+func appendType(b []byte, t string) []byte {
+	if i := slices.Index(shortTypes, t); i >= 0 {
+		return append(b, byte(i+1))
+	}
+	return appendText(append(b, 0), t)
+}
+
+// appendMasked appends how many stars the text begins with, and the rest.
+func appendMasked(b []byte, s string) []byte {
+	rest := strings.TrimLeft(s, "*")
+	if stars := len(s) - len(rest); stars <= mostStars {
+		return appendText(binary.AppendUvarint(b, uint64(stars)), rest)
+	}
+	return appendText(append(b, 0), s)
 }
 
 // Value is a decoded row value: exactly one pointer is set.
@@ -205,9 +230,9 @@ func decode(b []byte, r reader, room Value) (v Value, err error) {
 	}
 	r.b = b[1:]
 	switch b[0] {
-	case valueDocument:
+	case valueDocument, valueOldDocument:
 		v.Document = orNew(room.Document)
-		*v.Document = r.document()
+		*v.Document = r.document(b[0] == valueOldDocument)
 	case valueRegistration:
 		v.Registration = orNew(room.Registration)
 		*v.Registration = r.registration()
@@ -258,8 +283,13 @@ func DecodeHead(value, header []byte) (h Head, err error) {
 	return h, nil
 }
 
-func (r *reader) document() Document {
-	d := Document{Meta: r.meta(), Type: r.docType(), Ref: r.ref(), Masked: r.text()}
+func (r *reader) document(old bool) Document {
+	d := Document{Meta: r.meta()}
+	if old {
+		d.Type, d.Ref, d.Masked = r.typeName(), r.ref(), r.text()
+	} else {
+		d.Type, d.Ref, d.Masked = r.docType(), r.ref(), r.masked()
+	}
 	f := r.byte()
 	d.Valid = f&1 != 0
 	d.Expires = event.Date(r.varint())
@@ -340,6 +370,31 @@ func (r *reader) text() string {
 }
 
 func (r *reader) docType() string {
+	switch i := int(r.byte()); {
+	case i == 0:
+		return r.typeName()
+	case i <= len(shortTypes):
+		return shortTypes[i-1]
+	}
+	r.bad = true
+	return ""
+}
+
+func (r *reader) masked() string {
+	stars := r.uvarint()
+	if stars > mostStars {
+		r.bad = true
+		return ""
+	}
+	rest := r.text()
+	if r.noText {
+		return ""
+	}
+	return strings.Repeat("*", int(stars)) + rest
+}
+
+// typeName is the text of a type of documents.
+func (r *reader) typeName() string {
 	if r.types == nil {
 		return r.text()
 	}
