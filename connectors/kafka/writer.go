@@ -152,8 +152,10 @@ func (w *Writer) produce(ctx context.Context, records []event.Record) ([]kgo.Rec
 			first = produceError(k, err)
 		}
 	}
+	now := time.Now()
 	for i := range records {
 		toKafka(&out[i], &records[i])
+		out[i].Timestamp = now // else the library asks for each
 		w.cl.Produce(ctx, &out[i], done)
 	}
 	if err := w.cl.Flush(ctx); err != nil {
