@@ -25,6 +25,9 @@ type Clock interface {
 // Decoder turns a source record into a row change; see connectors/debezium.
 type Decoder interface {
 	Decode(r *event.Record) (event.Change, error)
+	// Row names the row of a record key, or says why it names none; DecodeRow is Decode with what it has said.
+	Row(key []byte) (row, reason string)
+	DecodeRow(r *event.Record, row, reason string) (event.Change, error)
 }
 
 // Source is one source topic with all that is known of it.

@@ -52,8 +52,16 @@ var testSnapshots = map[string]event.Snapshot{"": event.Streamed, "row": event.S
 
 // Decode implements Decoder.
 func (d *testDecoder) Decode(r *event.Record) (event.Change, error) {
+	row, reason := d.Row(r.Key)
+	return d.DecodeRow(r, row, reason)
+}
+
+// Row implements Decoder.
+func (d *testDecoder) Row(key []byte) (row, reason string) { return string(key), "" }
+
+// DecodeRow implements Decoder.
+func (d *testDecoder) DecodeRow(r *event.Record, row, _ string) (event.Change, error) {
 	parts := strings.Split(string(r.Value), "\x1f")
-	row := string(r.Key)
 	lsn, err := strconv.ParseUint(parts[1], 10, 64)
 	if err != nil {
 		return event.Change{}, &event.Reject{Row: row, Reason: "no order"}

@@ -48,20 +48,20 @@ func (t *intakeTask) keep(b *intakeBatch, name string, old, row *intake.Row) {
 }
 
 // row returns what is known of a row: from this batch, else from the store, to which goes first what waits.
-func (t *intakeTask) row(b *intakeBatch, name string) (*intake.Row, error) {
-	if name == "" {
-		return nil, nil
-	}
-	if t.load != nil && !t.load.meet(name) {
+func (t *intakeTask) row(b *intakeBatch, name string, met bool) (*intake.Row, error) {
+	if name == "" || !met {
 		return nil, nil
 	}
 	if i, ok := b.at[name]; ok {
 		return b.rows[i].row, nil
 	}
-	if t.load != nil && t.load.waits(name) {
-		if err := t.settle(); err != nil {
-			return nil, err
+	if t.load != nil {
+		if t.load.waits(name) {
+			if err := t.settle(); err != nil {
+				return nil, err
+			}
 		}
+		return t.load.row(t.store, name)
 	}
 	v, found, err := t.store.Get(rowStoreKey(name))
 	if err != nil || !found {

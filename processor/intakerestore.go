@@ -171,9 +171,16 @@ func (r *intakeRestore) commit() error {
 // rows applies what was said to the rows.
 func (s *share) rows() (*intakeBatch, error) {
 	t, under := s.task, s.task.begin()
+	t.names = t.names[:0]
+	for i := range s.said {
+		t.names = append(t.names, rowName{row: s.said[i].key.Row, met: true})
+	}
+	if t.load != nil {
+		t.load.meet(t.names)
+	}
 	for i := range s.said {
 		key := &s.said[i].key
-		row, err := t.row(under, key.Row)
+		row, err := t.row(under, key.Row, t.names[i].met)
 		if err != nil {
 			return nil, err
 		}

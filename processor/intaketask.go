@@ -39,7 +39,8 @@ type intakeTask struct {
 	load       *firstLoad // nil after it
 	loadEnds   int64      // source offset at which it is over
 	batch      intakeBatch
-	key, value []byte // of one row, on its way into the store
+	names      []rowName // of the records that are taken next
+	key, value []byte    // of one row, on its way into the store
 }
 
 func newIntakeTask(cfg *Config, tp event.TopicPartition, partitions int32, urgent func() bool) (*intakeTask, error) {
@@ -136,7 +137,10 @@ func (t *intakeTask) step(ctx context.Context, wait time.Duration) error {
 	t.taken = map[intake.Verdict]int{}
 	b := t.begin()
 	for i := range records {
-		if err := t.take(b, &records[i]); err != nil {
+		if i%together == 0 {
+			t.nameRows(records[i:min(i+together, len(records))])
+		}
+		if err := t.take(b, &records[i], &t.names[i%together]); err != nil {
 			return err
 		}
 		if b.truncate != nil {
@@ -166,15 +170,53 @@ func (t *intakeTask) step(ctx context.Context, wait time.Duration) error {
 	return t.store.Maintain(t.cfg.Clock.Real(), t.cfg.Limits.FlushEvery)
 }
 
+// rowName is the row of a record.
+type rowName struct {
+	row, reason string // as Decoder.Row says
+	met         bool   // false: nothing of it can stand in the store
+}
+
+// together is how many records have their rows named at once. Their values come from memory meanwhile, and are not yet gone from the
+// caches when they are decoded.
+const together = 64
+
+// nameRows fills t.names for records.
+func (t *intakeTask) nameRows(records []event.Record) {
+	t.names = t.names[:0]
+	touch(records)
+	for i := range records {
+		n := rowName{met: true}
+		if !records[i].Control {
+			n.row, n.reason = t.dec.Row(records[i].Key)
+		}
+		t.names = append(t.names, n)
+	}
+	if t.load != nil {
+		t.load.meet(t.names)
+	}
+}
+
+// touch asks memory for all keys at once: each lies a value behind the last, and would be waited for by itself.
+//
+//go:noinline
+func touch(records []event.Record) (sum byte) {
+	for i := range records {
+		if key := records[i].Key; len(key) > 0 {
+			sum += key[0]
+		}
+	}
+	return sum
+}
+
 // take applies one source record to the batch.
-func (t *intakeTask) take(b *intakeBatch, r *event.Record) error {
+func (t *intakeTask) take(b *intakeBatch, r *event.Record, name *rowName) error {
 	t.mark.Next = r.Offset + 1
 	if r.Control {
 		return nil
 	}
 	in := intake.Input{Record: r, Now: t.now(b, r)}
 	var err error
-	if in.Change, err = t.dec.Decode(r); err != nil {
+	if in.Change, err = t.dec.DecodeRow(r, name.row, name.reason); err != nil {
 		var bad *event.Reject
 		if !errors.As(err, &bad) {
 			return fmt.Errorf("decoding %s/%d offset %d: %w", r.Topic, r.Partition, r.Offset, err)
@@ -191,7 +233,7 @@ func (t *intakeTask) take(b *intakeBatch, r *event.Record) error {
 	if in.Reject != nil {
 		row = in.Reject.Row
 	}
-	old, err := t.row(b, row)
+	old, err := t.row(b, row, name.met)
 	if err != nil {
 		return err
 	}
@@ -330,13 +372,11 @@ func (t *intakeTask) close() error {
 	if t.writer != nil {
 		t.writer.Close()
 	}
-	if t.load != nil && t.load.batch != nil {
-		t.load.batch.Discard() // it is read again, from the journal
-	}
+	err := t.load.close()
 	if t.store != nil {
-		return t.store.Close()
+		err = errors.Join(err, t.store.Close())
 	}
-	return nil
+	return err
 }
 
 // sleep waits in real time, or until ctx ends.

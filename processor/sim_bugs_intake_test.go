@@ -16,8 +16,8 @@ import (
 // unordered hides the source's order.
 type unordered struct{ Decoder }
 
-func (d unordered) Decode(r *event.Record) (event.Change, error) {
-	ch, err := d.Decoder.Decode(r)
+func (d unordered) DecodeRow(r *event.Record, row, reason string) (event.Change, error) {
+	ch, err := d.Decoder.DecodeRow(r, row, reason)
 	ch.Order = 0
 	return ch, err
 }
@@ -35,17 +35,17 @@ type beforeDecoder struct {
 	t *intakeTask
 }
 
-func (d beforeDecoder) Decode(r *event.Record) (event.Change, error) {
-	ch, err := d.Decoder.Decode(r)
+func (d beforeDecoder) DecodeRow(r *event.Record, row, reason string) (event.Change, error) {
+	ch, err := d.Decoder.DecodeRow(r, row, reason)
 	if err != nil || ch.Op != event.Upsert || ch.Snapshot == event.Streamed {
 		return ch, err
 	}
-	row, err := d.t.row(&intakeBatch{}, ch.Row)
+	old, err := d.t.row(&intakeBatch{}, ch.Row, true)
 	d.s.check(err)
-	if row != nil {
-		row.IDs = nil
+	if old != nil {
+		old.IDs = nil
 		b := d.t.store.Batch()
-		b.Set(rowStoreKey(ch.Row), row.Append(nil))
+		b.Set(rowStoreKey(ch.Row), old.Append(nil))
 		d.s.check(b.Commit())
 	}
 	return ch, nil
@@ -65,7 +65,8 @@ func (s *sim) rereadSource(t *intakeTask) {
 		records, err := reader.Poll(s.ctx, 1, 0)
 		s.check(err)
 		if len(records) > 0 && records[0].Offset < mark.Next {
-			s.check(t.take(b, &records[0]))
+			t.nameRows(records)
+			s.check(t.take(b, &records[0], &t.names[0]))
 		}
 	}
 	t.mark, t.held = mark, held

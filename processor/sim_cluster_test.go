@@ -80,6 +80,7 @@ func (s *sim) down(i *simInstance, killed, lost bool) {
 		end(i.watch[tp].store)
 	}
 	for _, tp := range orderedKeys(i.intake) {
+		s.check(i.intake[tp].load.letGo()) // Pebble wants it, of a process that goes on
 		end(i.intake[tp].store)
 	}
 	end(i.eng.ledger.store)

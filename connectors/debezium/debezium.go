@@ -118,16 +118,27 @@ func columnFaults(all []event.Column, i int) (faults []error) {
 // Change.Values is the decoder's own and valid until the next Decode; the strings in it and Row stay valid. All texts of
 // one change share memory, so whoever keeps one keeps them all; Row stands alone.
 func (d *Decoder) Decode(r *event.Record) (event.Change, error) {
+	row, noRow := d.Row(r.Key)
+	return d.DecodeRow(r, row, noRow)
+}
+
+// Row returns the name of the row that a record key belongs to, or why it names none.
+func (d *Decoder) Row(key []byte) (row, reason string) {
+	defer func() { d.key.s.b = nil }()
+	return d.key.row(key)
+}
+
+// DecodeRow is Decode for a record of which Row has been asked.
+func (d *Decoder) DecodeRow(r *event.Record, row, noRow string) (event.Change, error) {
 	if r.Control {
 		return event.Change{Op: event.Other}, nil
 	}
 	// The record's bytes are part of a whole fetch: they are let go with the record.
-	defer func() { d.value.b, d.key.s.b = nil, nil }()
+	defer func() { d.value.b = nil }()
 	c, reason := d.change(r.Value)
 	if reason == "" && (c.Op == event.Truncate || c.Op == event.Other) {
 		return c, nil
 	}
-	row, noRow := d.key.row(r.Key)
 	if reason == "" {
 		reason = noRow
 	}
