@@ -39,8 +39,11 @@ const (
 func newFirstLoad(records int64) *firstLoad { return &firstLoad{met: bloom.New(min(records, metMost))} }
 
 // meet notes rows, and which of them were met before. It is asked for many at once: the filter is far larger than the caches, and
-// one answer after the other would each wait for memory.
+// one answer after the other would each wait for memory. Without a first load any row can stand in the store.
 func (l *firstLoad) meet(names []rowName) {
+	if l == nil {
+		return
+	}
 	for i := range names {
 		names[i].met = names[i].row == "" || l.met.Add(xxhash.Sum64String(names[i].row))
 	}

@@ -166,9 +166,9 @@ func formerKey(source uint32, row string) []byte {
 	return append(binary.BigEndian.AppendUint32(append(make([]byte, 0, 5+len(row)), formerRow), source), row...)
 }
 
-// of returns since when facts hold that the rows of a source still have, by their hash, as far as they are known from a record beyond a source
-// offset: where the new generation has seen the row deleted, what was known before is over (I29). A store that cannot be read must not look like a
-// row that nobody knew: its facts would count from another time.
+// of returns since when facts hold that the rows of a source still have (same says so of their hash), as far as they are known from a
+// record beyond a source offset: where the new generation has seen the row deleted, what was known before is over (I29). A store that
+// cannot be read must not look like a row that nobody knew: its facts would count from another time.
 func (f *former) of(source uint32) func(row string, same func(facts uint64) bool, beyond int64) (effective int64, ok bool) {
 	return func(row string, same func(uint64) bool, beyond int64) (int64, bool) {
 		v, found, err := f.store.Get(formerKey(source, row))

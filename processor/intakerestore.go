@@ -175,9 +175,7 @@ func (s *share) rows() (*intakeBatch, error) {
 	for i := range s.said {
 		t.names = append(t.names, rowName{row: s.said[i].key.Row, met: true})
 	}
-	if t.load != nil {
-		t.load.meet(t.names)
-	}
+	t.load.meet(t.names)
 	for i := range s.said {
 		key := &s.said[i].key
 		row, err := t.row(under, key.Row, t.names[i].met)

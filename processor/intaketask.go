@@ -191,9 +191,7 @@ func (t *intakeTask) nameRows(records []event.Record) {
 		}
 		t.names = append(t.names, n)
 	}
-	if t.load != nil {
-		t.load.meet(t.names)
-	}
+	t.load.meet(t.names)
 }
 
 // touch asks memory for all keys at once: each lies a value behind the last, and would be waited for by itself.

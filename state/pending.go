@@ -105,7 +105,8 @@ func (p *pending) write(h *head) (key, value []byte) {
 
 // sort puts the writes in the order of their keys; those on one key stay in theirs.
 func (p *pending) sort() {
-	if slices.IsSortedFunc(p.heads, func(x, y head) int { return p.compare(&x, &y) }) {
+	byKey := func(x, y head) int { return p.compare(&x, &y) }
+	if slices.IsSortedFunc(p.heads, byKey) {
 		return // rows of a snapshot, for one
 	}
 	p.sortFirst()
@@ -114,7 +115,7 @@ func (p *pending) sort() {
 			to++
 		}
 		if to-from > 1 {
-			slices.SortStableFunc(p.heads[from:to], func(x, y head) int { return p.compare(&x, &y) })
+			slices.SortStableFunc(p.heads[from:to], byKey)
 		}
 	}
 }

@@ -53,22 +53,22 @@ func (c *Core) read(in *Input, f *facts) *event.Reject {
 	var readable bool
 	f.holder, readable = r.holder()
 	if readable && (f.docType != "" || c.Source.Kind == Registrations) {
-		c.place(f, &f.holder, in)
+		c.place(f, in)
 	}
 	c.hash(f)
 	return r.bad
 }
 
 // place finds the identities of the row, one for each list that applies to it.
-func (c *Core) place(f *facts, h *identity.Holder, in *Input) {
+func (c *Core) place(f *facts, in *Input) {
 	lists := c.Lists
 	if c.Source.Kind == Documents {
 		lists = []identity.List{f.list}
 	}
 	for i, l := range lists {
-		fp, ok := c.Identity.Fingerprint(l, h)
+		fp, ok := c.Identity.Fingerprint(l, &f.holder)
 		if c.Source.Kind == Registrations {
-			person := c.person(l, h)
+			person := c.person(l, &f.holder)
 			if i == 0 {
 				f.announce = 0
 			}
