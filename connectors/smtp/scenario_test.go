@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -228,13 +229,15 @@ func (s *scenario) recorded(t *testing.T, n int) string {
 	return strings.Join(all, "; ")
 }
 
-// printRelay says which messages came since the last send, mail by mail (when one that was put off comes among the others is
-// a matter of chance), whether they are what was composed, and what became of them.
+// printRelay says which messages came since the last send, mail by mail and connection by connection (when one that was put
+// off comes among the others, and whether the relay reads what a given-up connection still holds before or behind what came
+// on the next, is a matter of chance), whether they are what was composed, and what became of them.
 func (s *scenario) printRelay(t *testing.T, out *strings.Builder) {
+	eventually(t, "the relay has read all connections to their ends", func() bool { return s.relay.open.Load() == 0 })
 	c := mustComposer(t, s.options)
 	all := s.relay.received()
 	s.printed, all = len(all), all[s.printed:]
-	slices.SortStableFunc(all, func(a, b message) int { return strings.Compare(a.to, b.to) })
+	slices.SortStableFunc(all, func(a, b message) int { return cmp.Or(strings.Compare(a.to, b.to), cmp.Compare(a.conn, b.conn)) })
 	for _, m := range all {
 		what := "read"
 		if m.accepted {
