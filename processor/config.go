@@ -55,7 +55,7 @@ type Limits struct {
 	WatermarkIdle  time.Duration // between watermarks else
 	WatermarkSame  time.Duration // between watermarks that say nothing new: a restart reads no more of the journal than since the last
 	PollWait       time.Duration // how long an idle task waits for records
-	FlushEvery     time.Duration // how much a crash may lose of a store
+	FlushEvery     time.Duration // how much a crash may lose of a store, see state.Store.Maintain
 	ClockTolerance time.Duration // how far this machine's clock and the brokers' may differ before runs are held
 	BarrierAge     time.Duration // real age at which a run must take its barrier anew
 	StateAge       time.Duration // real age at which a store is thrown away

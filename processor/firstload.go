@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"errors"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -117,9 +118,12 @@ func (t *intakeTask) settle() error {
 
 // loaded ends the first load.
 func (t *intakeTask) loaded() error {
+	if t.load == nil {
+		return nil
+	}
 	err := t.settle()
 	t.load = nil
-	return err
+	return errors.Join(err, t.store.Filled())
 }
 
 // close leaves out what waits: it is read again, from the journal.

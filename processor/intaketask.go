@@ -117,6 +117,7 @@ func (t *intakeTask) expectRows(records int64) error {
 	}
 	if !cur.Seek([]byte{intakeRow}) {
 		t.load = newFirstLoad(records)
+		t.store.Fill()
 	}
 	return cur.Close()
 }

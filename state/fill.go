@@ -6,9 +6,20 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// Fill says that much will be written before anything is read in order: nothing is compacted until Compact is called. Of a
+// Fill says that much will be written before anything is read in order: nothing is compacted until Compact or Filled is called. Of a
 // store of 3 million rows, compaction on the way would write each six times.
 func (s *Store) Fill() { s.filling.Store(true) }
+
+// Filled ends Fill, where it was called: what was written is compacted behind the scenes.
+func (s *Store) Filled() error {
+	if !s.filling.Swap(false) || s.model != nil {
+		return nil
+	}
+	if _, err := s.db.AsyncFlush(); err != nil { // behind a flush Pebble asks whether a compaction may begin
+		return explain("writing to", s.dir, err)
+	}
+	return nil
+}
 
 // Compact ends Fill, where it was called, and returns when the store is in order: a cursor passes over one table then, instead
 // of a hundred at once. It takes a second for every 20 MB; what is written meanwhile is taken in, and ctx ends the wait. A store

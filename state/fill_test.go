@@ -133,3 +133,114 @@ func TestFilledStoreOnAFullDisk(t *testing.T) {
 	}
 	_ = s.Close() // it says the same again
 }
+
+// TestFilled: a store that is filled is brought into order, also where nothing more is written.
+func TestFilled(t *testing.T) {
+	shared := NewShared(1<<20, true)
+	defer shared.Close()
+	s, _ := open(t, "store", shared, nil)
+	defer s.Close()
+	s.Fill()
+	pour(t, s, 3*level0Sublevels, 200)
+	if n := s.db.Metrics().Compact.Count; n != 0 {
+		t.Errorf("%d compactions while it is filled", n)
+	}
+	if err := s.Filled(); err != nil {
+		t.Fatal(err)
+	}
+	for began := time.Now(); s.db.Metrics().Levels[0].TablesCount > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Since(began) > 20*time.Second {
+			t.Fatal("it is not brought into order")
+		}
+	}
+}
+
+// TestFewRowsRewriteLittle: a few rows at a time, each flushed, must not have a large store written anew again and again.
+func TestFewRowsRewriteLittle(t *testing.T) {
+	const rows, bytes, flushes = 150_000, 1000, 40
+	shared := NewShared(1<<20, true)
+	defer shared.Close()
+	s, _ := open(t, "store", shared, nil)
+	defer s.Close()
+	rng := rand.NewChaCha8([32]byte{1})
+	value := make([]byte, bytes)
+	b := s.SortedBatch()
+	for i := range rows {
+		_, _ = rng.Read(value)
+		b.Set(binary.BigEndian.AppendUint64(nil, 1<<56|uint64(i)), value)
+	}
+	if err := b.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	for range flushes {
+		b := s.Batch()
+		for range 20 {
+			b.Set(binary.BigEndian.AppendUint64(nil, 1<<56|rng.Uint64()%rows), []byte("changed"))
+		}
+		if err := b.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.flush(); err != nil {
+			t.Fatal(err)
+		}
+		for s.db.Metrics().Compact.NumInProgress > 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	m := s.db.Metrics()
+	if total := m.Total(); m.Compact.Count == 0 || total.TableBytesCompacted > rows*bytes {
+		t.Errorf("%d compactions wrote %d bytes in a store of %d", m.Compact.Count, total.TableBytesCompacted, rows*bytes)
+	}
+}
+
+// TestMaintain: what was written is flushed in its time, and where it is little, in all stores together, twenty times as seldom.
+func TestMaintain(t *testing.T) {
+	shared := NewShared(1<<20, true)
+	defer shared.Close()
+	s, _ := open(t, "store", shared, nil)
+	defer s.Close()
+	other, _ := open(t, "another", shared, nil)
+	defer other.Close()
+	const every = time.Minute
+	now := time.Now()
+	for _, c := range []struct {
+		bytes, others int
+		after         time.Duration
+		flushes       bool
+	}{
+		{0, 0, 30 * every, true}, // the stamp
+		{100, 0, every, false},
+		{0, 0, 19*every - time.Second, false},
+		{0, 0, time.Second, true},
+		{100, 0, every, false},
+		{flushLeast, 0, every / 2, true},
+		{flushLeast, 0, every / 2, false},
+		{0, 0, every / 2, true},
+		{100, flushLeast, every, true},
+		{0, 0, 30 * every, false}, // nothing was written
+	} {
+		for store, bytes := range map[*Store]int{s: c.bytes, other: c.others} {
+			if bytes == 0 {
+				continue
+			}
+			b := store.Batch()
+			b.Set([]byte("key"), make([]byte, bytes))
+			if err := b.Commit(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		now = now.Add(c.after)
+		before := s.db.Metrics().Flush.Count
+		if err := s.Maintain(now, every); err != nil {
+			t.Fatal(err)
+		}
+		for range 2000 {
+			if time.Sleep(time.Millisecond); !c.flushes || s.db.Metrics().Flush.Count > before {
+				break
+			}
+		}
+		if flushed := s.db.Metrics().Flush.Count > before; flushed != c.flushes {
+			t.Errorf("%d bytes, %d elsewhere, %s later: flushed %v", c.bytes, c.others, c.after, flushed)
+		}
+	}
+}

@@ -88,11 +88,17 @@ const (
 	memTableBytes   = 8 << 20
 	memTablesQueued = 4
 	level0Files     = 200
-	level0Sublevels = 20
-	level0Stop      = 2000 // a store that is being filled has hundreds
-	baseLevelBytes  = 512 << 20
+	level0Sublevels = 20       // half as many tables one over the other are compacted
+	level0Stop      = 2000     // a store that is being filled has hundreds
+	baseLevelBytes  = 64 << 20 // of a larger store a tenth stands between what comes in and the rest: else a few rows would rewrite all of it
 	bloomBitsPerKey = 10
 	indexBytes      = 128 << 10 // one for a table: 4 KB, the blocks' own size, make two levels of it
+)
+
+// Less than flushLeast bytes, of all stores together, are flushed so many times as seldom.
+const (
+	flushLeast = 8 << 20
+	seldom     = 20
 )
 
 // Stamp is what a store was made for: checked on opening, compared as a whole.
@@ -117,8 +123,10 @@ type Store struct {
 	// tables: there were some before it was opened.
 	tables bool
 	fault  fault
-	// lastFlush is when Maintain last asked for a flush; dirty: something was written since.
+	// lastFlush is when Maintain last asked for a flush, and written what the stores of the process had written by then; dirty:
+	// something was written here since.
 	lastFlush time.Time
+	written   int64
 	dirty     atomic.Bool
 	filling   atomic.Bool
 	// Of batches that become tables: how those are written; taking: held while they are, and shared by other batches meanwhile;
@@ -276,16 +284,18 @@ func (s *Store) Has(key []byte) (bool, error) {
 	return true, closer.Close()
 }
 
-// Maintain starts a flush in the background when the last one is older than every: a crash then loses no more than
-// that, all of which the topics give back. It returns what went wrong behind the scenes.
+// Maintain starts a flush in the background when the last one is older than every; where the process has written little since, in
+// all its stores together, when it is 20 times as old: each flush, however small, has its share in a compaction. A crash loses no
+// more than that, all of which the topics give back. It returns what went wrong behind the scenes.
 func (s *Store) Maintain(now time.Time, every time.Duration) error {
 	if err := s.Err(); err != nil {
 		return err
 	}
-	if now.Sub(s.lastFlush) < every {
+	age, written := now.Sub(s.lastFlush), s.work.bytes.Load()
+	if age < every || written-s.written < flushLeast && age/seldom < every {
 		return nil
 	}
-	s.lastFlush = now
+	s.lastFlush, s.written = now, written
 	if s.model != nil {
 		return s.model.flush()
 	}

@@ -111,7 +111,7 @@ func openHouse(ctx context.Context, o houseOptions) (h *house, err error) {
 	o.People, o.Start = cmp.Or(o.People, 40), cmp.Or(o.Start, event.NewDate(2031, 1, 10))
 	o.Journal, o.Notifications, o.Sources = cmp.Or(o.Journal, 2), cmp.Or(o.Notifications, 2), cmp.Or(o.Sources, 1)
 	o.ChunkNotices, o.ChunkEntries, o.BatchRecords = cmp.Or(o.ChunkNotices, 5000), cmp.Or(o.ChunkEntries, 20000), cmp.Or(o.BatchRecords, 5000)
-	o.Flush = cmp.Or(o.Flush, 100*time.Millisecond)
+	o.Flush = cmp.Or(o.Flush, 5*time.Millisecond) // little is flushed every 100 ms then
 	h = &house{o: o, ctx: ctx, prefix: "house-" + strings.ToLower(rand.Text()[:10]) + ".", clock: &handClock{}, began: time.Now()}
 	defer func() {
 		if err != nil {

@@ -54,8 +54,8 @@ type State struct {
 	// Cache is the block cache that all stores of the process share; stores that are being filled take some of it for what is
 	// not on disk yet. Default 256MiB.
 	Cache Bytes `yaml:"cache"`
-	// FlushEvery is the longest time for which applied input stands in memory only; what a crash loses is
-	// read again from the topics. Default 30s.
+	// FlushEvery is the longest time for which applied input stands in memory only, of less than 8 MiB in all stores twenty
+	// times as long; what a crash loses is read again from the topics. Default 30s.
 	FlushEvery time.Duration `yaml:"flush_every"`
 }
 
