@@ -118,9 +118,6 @@ func (t *intakeTask) settle() error {
 
 // loaded ends the first load.
 func (t *intakeTask) loaded() error {
-	if t.load == nil {
-		return nil
-	}
 	err := t.settle()
 	t.load = nil
 	return errors.Join(err, t.store.Filled())

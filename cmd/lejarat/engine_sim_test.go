@@ -142,7 +142,7 @@ func (s *engineSim) open() (err error) {
 	}
 	o := houseOptions{Seed: s.seed, People: 25 + s.rng.IntN(25), Start: start, Journal: 1 + s.rng.IntN(3), Notifications: 1 + s.rng.IntN(3),
 		Sources: 1 + int32(s.rng.IntN(2)), ChunkNotices: few(5000), ChunkEntries: 5 * few(5000), BatchRecords: 4 * few(1000),
-		Flush: time.Duration(1+s.rng.IntN(25)) * time.Millisecond}
+		Flush: time.Duration(1+s.rng.IntN(25)) * time.Millisecond} // of little, 20 to 500 ms
 	ctx := context.Background()
 	s.h, err = openHouse(ctx, o)
 	if err != nil {

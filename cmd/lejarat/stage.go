@@ -144,7 +144,7 @@ func inventedKey(seed uint64, which uint64) string {
 // start runs the processor and, with a relay, the connector.
 func (s *stage) start(ctx context.Context, o stageOptions) error {
 	if o.Shared != nil {
-		s.shared, s.cfg.State.Dir, s.cfg.State.FlushEvery = o.Shared, o.Dir, time.Second/20
+		s.shared, s.cfg.State.Dir, s.cfg.State.FlushEvery = o.Shared, o.Dir, time.Second/20 // every second: it writes little
 	}
 	if s.shared == nil {
 		s.shared = state.NewShared(stageCache, true)
