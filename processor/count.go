@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"lejarat/processor/event"
-	"lejarat/processor/watch"
 )
 
 // count finds out, in bounded steps, what the run would emit, and tells the other partitions.
@@ -16,8 +15,8 @@ func (t *watchTask) count(ctx context.Context) error {
 			t.run.due.add(c.Kind, c.Decision, n)
 		}
 	}
-	next, err := t.entries(t.cfg.Limits.ChunkEntries, func(key []byte, rows []watch.Row) bool {
-		j := t.run.kept.judge(&t.cfg.Watch, key, rows, t.ledger, int(t.cfg.Partitions))
+	next, err := t.entries(t.cfg.Limits.ChunkEntries, func(e *dueEntry) bool {
+		j := t.run.kept.judge(&t.cfg.Watch, e, t.ledger, int(t.cfg.Partitions))
 		for i := range j.Counts {
 			t.run.due.add(j.Counts[i].Kind, j.Counts[i].Decision, 1)
 		}

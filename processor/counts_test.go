@@ -4,6 +4,7 @@ package processor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"testing"
@@ -122,6 +123,35 @@ func TestCounts(t *testing.T) {
 
 	restore := h.count(func() { h.halt(); h.lose(t, "all"); h.start(t) })
 	bound{mallocs: 36, transactions: 0.00025, records: 0.0005, calls: 0.00525, gets: 0.0035, cursors: 0.00113, seeks: 0.00663, steps: 0.5, passed: 0.507, writes: 4.78, bytes: 309}.holds(t, "a record of a restore", restore, 2*people)
+}
+
+// TestToldIsNotLookedUp (I39): on the day of a later threshold nobody looks up what the timeline says was emitted.
+func TestToldIsNotLookedUp(t *testing.T) {
+	const people = 200
+	later := func(before func(*harness)) counted {
+		h := register(t, people, people)
+		h.start(t)
+		h.fireDay(t, mustDate(t, "2026-02-28"))
+		before(h)
+		c := h.count(func() { h.fireDay(t, mustDate(t, "2026-07-31")) })
+		if got := len(h.log.Records("lejarat.notifications")); got != 2*people {
+			t.Fatalf("%d notices, want %d", got, 2*people)
+		}
+		return c
+	}
+	told := later(func(*harness) {})
+	asked := later(func(h *harness) {
+		for _, w := range h.watch {
+			b := w.store.Batch()
+			err := each(w.store, watchTimeline, func(key, _ []byte) { b.Set(key, nil) })
+			if err := errors.Join(err, b.Commit()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	if told.Gets > people/20 || asked.Gets < people {
+		t.Errorf("%d keys are looked up for %d people, %d where the timeline does not say what was emitted", told.Gets, people, asked.Gets)
+	}
 }
 
 // TestCountsDoNotGrow: an idle day and a change ask the stores and the brokers for the same however much is stored, and

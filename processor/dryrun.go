@@ -85,7 +85,7 @@ func (e *Engine) dryRunPartition(ctx context.Context, p int32, sum map[watch.Cou
 	limit := e.cfg.Limits.ChunkEntries
 	for {
 		c.notices = c.notices[:0]
-		next, err := t.entries(limit, func(key []byte, rows []watch.Row) bool { c.judge(key, rows); return true })
+		next, err := t.entries(limit, func(e *dueEntry) bool { c.judge(e); return true })
 		if err != nil {
 			return err
 		}

@@ -18,9 +18,16 @@ import (
 // errRunOver: the date or the barrier passed, or other rules came, while a chunk was under way.
 var errRunOver = errors.New("the run's date or its barrier has passed, or its rules are not the newest")
 
+// dueEntry is an entry of the timeline and what stands under its identity.
+type dueEntry struct {
+	key  []byte
+	told watch.Told
+	rows []watch.Row
+}
+
 // entries walks the timeline from where the scan stands, and calls judge for each identity that is due, until judge
 // returns false or limit entries were walked. It returns where to go on, nil at the end.
-func (t *watchTask) entries(limit int, judge func(key []byte, rows []watch.Row) bool) (next []byte, err error) {
+func (t *watchTask) entries(limit int, judge func(*dueEntry) bool) (next []byte, err error) {
 	from := t.run.scan
 	if from == nil {
 		from = timelineDay(t.cursor + 1)
@@ -33,18 +40,19 @@ func (t *watchTask) entries(limit int, judge func(key []byte, rows []watch.Row) 
 	if err != nil {
 		return nil, errors.Join(err, cur.Close())
 	}
-	var rows []watch.Row
+	var e dueEntry
 	n := 0
 	for ok := cur.Seek(from); ok; ok = cur.Next() {
 		if n++; n > limit {
 			next = append([]byte(nil), cur.Key()...)
 			break
 		}
-		if rows, err = readRows(rows[:0], people, cur.Key()[5:]); err != nil {
+		e.key, e.told = cur.Key(), cur.Value()
+		if e.rows, err = readRows(e.rows[:0], people, e.key[timelineBytes-identityBytes:]); err != nil {
 			return nil, errors.Join(err, people.Close(), cur.Close())
 		}
 		more := false
-		if err := asking(func() error { more = judge(cur.Key(), rows); return nil }); err != nil {
+		if err := asking(func() error { more = judge(&e); return nil }); err != nil {
 			return nil, errors.Join(err, people.Close(), cur.Close())
 		}
 		if !more {
@@ -144,7 +152,7 @@ func (t *watchTask) decide(c *chunk) (next []byte, err error) {
 // takeOver decides what the count has kept, until the chunk is full or nothing of it is left. An aborted chunk leaves
 // nothing of it either: the run begins anew.
 func (c *chunk) takeOver(k *kept, people *state.Cursor) error {
-	var rows []watch.Row
+	var anew dueEntry
 	n := 0
 	for more := true; more && n < c.task.cfg.Limits.ChunkEntries && k.at < len(k.entries); k.at++ {
 		n++
@@ -158,10 +166,11 @@ func (c *chunk) takeOver(k *kept, people *state.Cursor) error {
 			continue
 		}
 		var err error
-		if rows, err = readRows(rows[:0], people, e.key[timelineBytes-identityBytes:]); err != nil {
+		anew.key = e.key[:]
+		if anew.rows, err = readRows(anew.rows[:0], people, anew.key[timelineBytes-identityBytes:]); err != nil {
 			return err
 		}
-		more = c.judge(e.key[:], rows)
+		more = c.judge(&anew)
 	}
 	return nil
 }
@@ -206,9 +215,9 @@ type chunk struct {
 }
 
 // judge decides for one identity; false ends the chunk.
-func (c *chunk) judge(key []byte, rows []watch.Row) bool {
-	j := c.task.cfg.Watch.Judge(rows, c.day, c)
-	return c.take(key, &j)
+func (c *chunk) judge(e *dueEntry) bool {
+	j := c.task.cfg.Watch.Judge(e.rows, e.told, c.day, c)
+	return c.take(e.key, &j)
 }
 
 // take adds a judgement to the chunk; false ends it. Of many more notices than a transaction should hold it takes a part, and
@@ -235,7 +244,7 @@ func (c *chunk) take(key []byte, j *watch.Judgement) bool {
 	if whole {
 		c.batch.Delete(key)
 		if j.Next != 0 {
-			c.batch.Set(append(timelineDay(j.Next), key[5:]...), nil)
+			c.batch.Set(timelineKey(j.Next, key[timelineBytes-identityBytes:]), j.Told)
 		}
 	}
 	return whole && len(c.notices) < c.task.cfg.Limits.ChunkNotices

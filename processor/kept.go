@@ -56,14 +56,14 @@ func newKept(day watch.Day) *kept {
 }
 
 // judge judges the next entry of the timeline against the ledger, and keeps what it comes to.
-func (k *kept) judge(c *watch.Core, key []byte, rows []watch.Row, ledger *Ledger, partitions int) watch.Judgement {
+func (k *kept) judge(c *watch.Core, due *dueEntry, ledger *Ledger, partitions int) watch.Judgement {
 	if k.full {
-		return c.Judge(rows, k.day, ledger)
+		return c.Judge(due.rows, due.told, k.day, ledger)
 	}
 	from := len(k.asked)
 	a := noting{Ledger: ledger, k: k}
-	j := c.Judge(rows, k.day, &a)
-	e := keptEntry{key: timelineEntry(key), again: a.skipped || len(j.Notices) > keptNotices}
+	j := c.Judge(due.rows, due.told, k.day, &a)
+	e := keptEntry{key: timelineEntry(due.key), again: a.skipped || len(j.Notices) > keptNotices}
 	if e.again {
 		k.asked = k.asked[:from]
 	} else {
@@ -71,7 +71,7 @@ func (k *kept) judge(c *watch.Core, key []byte, rows []watch.Row, ledger *Ledger
 	}
 	e.from, e.to = int32(from), int32(len(k.asked))
 	if k.size += entryBytes + len(e.judgement) + refBytes*int(e.to-e.from); k.size > keptBytes/partitions {
-		k.full, k.next = true, append([]byte(nil), key...)
+		k.full, k.next = true, append([]byte(nil), due.key...)
 		return j
 	}
 	k.entries = append(k.entries, e)

@@ -159,8 +159,8 @@ func TestToldBeforeIsJudgedOnce(t *testing.T) {
 	}
 }
 
-// packedLeast is what a judgement takes that comes to nothing: its next day, no figures, no notices.
-const packedLeast = 3
+// packedLeast is what a judgement takes that comes to nothing: its next day, nobody told, no figures, no notices.
+const packedLeast = 4
 
 // TestKeptIsBounded: what does not fit is judged in the fire, from where the kept ones end.
 func TestKeptIsBounded(t *testing.T) {
@@ -181,7 +181,7 @@ func TestKeptIsBounded(t *testing.T) {
 	k := newKept(watch.Day{})
 	core, ledger := &h.cfg.Watch, h.ledger
 	for n := range 10 {
-		k.judge(core, timelineKey(event.Date(n), make([]byte, identityBytes)), nil, ledger, keptBytes/(4*(entryBytes+packedLeast)))
+		k.judge(core, &dueEntry{key: timelineKey(event.Date(n), make([]byte, identityBytes))}, ledger, keptBytes/(4*(entryBytes+packedLeast)))
 	}
 	if want := timelineKey(4, make([]byte, identityBytes)); len(k.entries) != 4 || !k.full || !slices.Equal(k.next, want) {
 		t.Errorf("%d are kept, full %v, next %x", len(k.entries), k.full, k.next)
@@ -205,7 +205,7 @@ func TestPackedJudgement(t *testing.T) {
 	var k kept
 	var all [][]byte
 	want := []watch.Judgement{{}, {Next: 12}, {Notices: []watch.Notice{whole, emitted}, Counts: []watch.Count{figure, {}, figure}},
-		{Notices: slices.Repeat([]watch.Notice{emitted}, 2000), Next: -1}, {Counts: []watch.Count{{}}}}
+		{Notices: slices.Repeat([]watch.Notice{emitted}, 2000), Next: -1, Told: slices.Repeat(watch.Told("sixteen bytes id"), 16)}, {Counts: []watch.Count{{}}}}
 	for i := range want {
 		all = append(all, k.pack(&want[i]))
 	}

@@ -23,6 +23,7 @@ type packed struct {
 // append appends a judgement.
 func (p *packed) append(b []byte, j *watch.Judgement) []byte {
 	b = binary.AppendVarint(b, int64(j.Next))
+	b = append(binary.AppendUvarint(b, uint64(len(j.Told))), j.Told...)
 	b = binary.AppendUvarint(b, uint64(len(j.Counts)))
 	for i := range j.Counts {
 		b = binary.AppendUvarint(b, uint64(p.counts.Number(j.Counts[i])))
@@ -53,6 +54,9 @@ func (p *packed) appendNotice(b []byte, n *watch.Notice) []byte {
 func (p *packed) read(b []byte) (j watch.Judgement, err error) {
 	r := packedReader{b: b}
 	j.Next = event.Date(r.varint())
+	if n := r.uvarint(); n > 0 {
+		j.Told = r.take(int(n))
+	}
 	if n := r.uvarint(); n > 0 {
 		j.Counts = make([]watch.Count, n)
 	}

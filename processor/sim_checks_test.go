@@ -1,8 +1,10 @@
 package processor
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -41,6 +43,7 @@ type simChecks struct {
 	asked    map[string]time.Time // transactional id → when the end of its transaction was asked for
 	names    map[string]string    // reference → row or address
 	troubled int                  // notices sent while things went wrong
+	passedOn int                  // ids that timelines name as emitted
 	live     int                  // the generation that was made live by a rebuild
 	controls map[int32]bool       // journal partitions that have a control record
 }
@@ -237,6 +240,22 @@ func (c *simChecks) journalInOrder(id string, r *event.Record) {
 		c.s.failf("journal in order: %s writes position %d after %d", id, w.Next, c.next[tp])
 	}
 	c.next[tp] = w.Next
+}
+
+// toldIsTrue: what a timeline says is emitted, of which the ledger is not asked, is emitted (I39).
+func (c *simChecks) toldIsTrue() {
+	for _, i := range c.s.instances {
+		for _, w := range i.watch {
+			c.s.each(w.store, watchTimeline, func(_, told []byte) {
+				for id := range slices.Chunk(told, refBytes) {
+					if _, done := c.emitted[hex.EncodeToString(id)]; !done {
+						c.s.failf("told is true: %x is not emitted", id)
+					}
+					c.passedOn++
+				}
+			})
+		}
+	}
 }
 
 // nothingLost: on a quiet day exactly what the oracle says is owed went out, no matter what crashed (SPEC 3.3, 3.5).

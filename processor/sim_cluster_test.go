@@ -206,10 +206,16 @@ func (s *sim) wipe(store *state.Store, prefix byte) {
 
 // each shows everything that a store holds under a prefix.
 func (s *sim) each(store *state.Store, prefix byte, see func(key, value []byte)) {
+	s.check(each(store, prefix, see))
+}
+
+func each(store *state.Store, prefix byte, see func(key, value []byte)) error {
 	cur, err := store.Cursor([]byte{prefix}, []byte{prefix + 1})
-	s.check(err)
+	if err != nil {
+		return err
+	}
 	for ok := cur.Seek([]byte{prefix}); ok; ok = cur.Next() {
 		see(cur.Key(), cur.Value())
 	}
-	s.check(cur.Close())
+	return cur.Close()
 }

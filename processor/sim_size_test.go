@@ -74,7 +74,7 @@ func runSeed(seed uint64, size *simSize, bug *simSabotage) (s *sim, report strin
 // runSeeds runs n seeds, as many at once as there are processors, and gives up after a few failures.
 func runSeeds(t *testing.T, size *simSize, first, n uint64) {
 	defer debug.SetGCPercent(debug.SetGCPercent(simGC))
-	var next, emitted, troubled, failures atomic.Int64
+	var next, emitted, troubled, passedOn, failures atomic.Int64
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
@@ -90,11 +90,15 @@ func runSeeds(t *testing.T, size *simSize, first, n uint64) {
 				}
 				emitted.Add(int64(len(s.checks.emitted)))
 				troubled.Add(int64(s.checks.troubled))
+				passedOn.Add(int64(s.checks.passedOn))
 			}
 		})
 	}
 	wg.Wait()
-	t.Logf("seeds %d to %d: %d notices, each of them once, %d of them while things went wrong", first, first+n-1, emitted.Load(), troubled.Load())
+	t.Logf("seeds %d to %d: %d notices, each of them once, %d of them while things went wrong; timelines name %d", first, first+n-1, emitted.Load(), troubled.Load(), passedOn.Load())
+	if n >= 50 && passedOn.Load() == 0 {
+		t.Error("no timeline names anybody who was told")
+	}
 	if n >= 50 && troubled.Load() < int64(n)/10 {
 		t.Error("hardly anything is sent: this proves nothing")
 	}

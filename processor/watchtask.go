@@ -60,7 +60,7 @@ const (
 // Key prefixes of the watch store.
 const (
 	watchPeople   = 'p' // p bare row key → journal value
-	watchTimeline = 't' // t day[4] fingerprint[16] list[1] → nothing
+	watchTimeline = 't' // t day[4] fingerprint[16] list[1] → watch.Told
 	watchMark     = 'w' // w source[4] partition[4] → watermark
 	watchPosition = 'o' // o → offset[8]
 	watchCursor   = 'c' // c → day[4]

@@ -82,7 +82,7 @@ func RowID(source uint32, row string) string {
 // what became of it, or will. day is the next run that judges the identity.
 func (c *Core) Explain(rows []Row, day Day, ledger Ledger) Explanation {
 	ex := Explanation{}
-	c.judge(rows, day, ledger, &ex)
+	c.judge(rows, nil, day, ledger, &ex)
 	return ex
 }
 

@@ -20,7 +20,7 @@ type decided struct {
 // genLedger remembers some of what Judge decides, as if earlier runs had decided it, or an operator had.
 func genLedger(t *rapid.T, c *Core, rows []Row, day Day) *memory {
 	ledger := &memory{ids: map[journal.Ref]Decision{}, marks: map[journal.Ref]bool{}}
-	for _, n := range c.Judge(rows, day, ledger).Notices {
+	for _, n := range c.Judge(rows, nil, day, ledger).Notices {
 		switch rapid.IntRange(0, 3).Draw(t, "before") {
 		case 0:
 			ledger.ids[n.ID] = Decision{Emitted: true, Address: n.To.Address}
@@ -51,7 +51,7 @@ func TestExplainSaysWhatJudgeDoes(t *testing.T) {
 		day := Day{Date: testDay, After: testDay - event.Date(rapid.IntRange(1, 60).Draw(t, "after")), First: testDay - event.Date(rapid.IntRange(-3, 3).Draw(t, "first")),
 			Skip: rapid.IntRange(0, 7).Draw(t, "operator") == 0}
 		ledger := genLedger(t, c, rows, day)
-		j := c.Judge(slices.Clone(rows), day, ledger)
+		j := c.Judge(slices.Clone(rows), nil, day, ledger)
 		ex := c.Explain(slices.Clone(rows), day, ledger)
 		var did, said []decided
 		for _, n := range j.Notices {

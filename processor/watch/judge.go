@@ -8,16 +8,17 @@ import (
 	"lejarat/processor/rules"
 )
 
-// Judge decides everything that is owed to one identity in the run of day.
-func (c *Core) Judge(rows []Row, day Day, ledger Ledger) Judgement {
-	return c.judge(rows, day, ledger, nil)
+// Judge decides everything that is owed to one identity in the run of day. told is what a judgement of it before came to, as
+// far as that is known; the ledger knows all of it.
+func (c *Core) Judge(rows []Row, told Told, day Day, ledger Ledger) Judgement {
+	return c.judge(rows, told, day, ledger, nil)
 }
 
 // judge goes through all that may be owed to one identity, and tells ex, where there is one, what it found.
-func (c *Core) judge(rows []Row, day Day, ledger Ledger, ex *Explanation) Judgement {
+func (c *Core) judge(rows []Row, told Told, day Day, ledger Ledger, ex *Explanation) Judgement {
 	j := Judgement{}
 	p := c.sortOut(rows, day, &j)
-	d := decider{c: c, day: day, ledger: ledger, j: &j, p: p, ex: ex}
+	d := decider{c: c, day: day, told: told, ledger: ledger, j: &j, p: p, ex: ex}
 	for i := range p.documents {
 		if p.documents[i].from == 0 {
 			d.document(&p.documents[i])
@@ -36,6 +37,7 @@ func (c *Core) judge(rows []Row, day Day, ledger Ledger, ex *Explanation) Judgem
 type decider struct {
 	c      *Core
 	day    Day
+	told   Told
 	ledger Ledger
 	j      *Judgement
 	p      *person
@@ -232,7 +234,13 @@ func (d *decider) announcementDay(r *registration) event.Date {
 // also when a typing error sets them apart later.
 // Another reason than the one recorded is recorded while the window is open.
 func (d *decider) decide(doc *document, r *registration, n Notice, open bool, held string) {
-	was := d.ledger.Decided(n.ID)
+	was := Decision{Emitted: d.told.Has(n.ID)}
+	if !was.Emitted {
+		was = d.ledger.Decided(n.ID)
+	}
+	if was.Emitted {
+		d.j.Told = d.j.Told.with(n.ID)
+	}
 	before := was.Reason
 	if was.Emitted || d.decided(n.ID) || before == event.ReasonOperator ||
 		before == event.ReasonDuplicateAddress && was.Address == n.To.Address {
@@ -245,9 +253,10 @@ func (d *decider) decide(doc *document, r *registration, n Notice, open bool, he
 		return
 	}
 	d.j.Notices = append(d.j.Notices, n)
-	decision := event.Emitted
-	if n.Reason != "" {
-		decision = event.Skipped
+	decision := event.Skipped
+	if n.Reason == "" {
+		decision = event.Emitted
+		d.j.Told = d.j.Told.with(n.ID)
 	}
 	d.count(n.Kind, nil, n.Due, decision, n.Reason, n.Document)
 	d.explainNew(doc, r, &n, was, held)

@@ -122,26 +122,78 @@ func TestJudgeOwesWhatTheRulesSay(t *testing.T) {
 		c, rows := testCore(t), genRows(t)
 		day := Day{Date: testDay, After: testDay - 1, First: testDay - 100}
 		ledger := &memory{ids: map[journal.Ref]Decision{}, marks: map[journal.Ref]bool{}}
-		j := c.Judge(slices.Clone(rows), day, ledger)
-		other := c.Judge(rapid.Permutation(rows).Draw(t, "order"), day, ledger)
+		j := c.Judge(slices.Clone(rows), nil, day, ledger)
+		other := c.Judge(rapid.Permutation(rows).Draw(t, "order"), nil, day, ledger)
 		byID := cmpopts.SortSlices(func(a, b Notice) bool { return bytes.Compare(a.ID[:], b.ID[:]) < 0 })
 		byText := cmpopts.SortSlices(func(a, b Count) bool { return fmt.Sprint(a) < fmt.Sprint(b) })
-		if diff := cmp.Diff(j, other, byID, byText); diff != "" {
+		if diff := cmp.Diff(j, other, byID, byText, sortedTold); diff != "" {
 			t.Fatalf("the order of rows matters:\n%s", diff)
 		}
 		ledger.add(t, j.Notices)
 		// Judged again, a held registration may learn that its address has been told; nothing goes out, and then all is said.
-		again := c.Judge(rows, day, ledger)
+		again := c.Judge(rows, nil, day, ledger)
 		for _, n := range again.Notices {
 			if n.Reason != event.ReasonDuplicateAddress {
 				t.Fatalf("judged again, it decides otherwise: %+v", n)
 			}
 		}
 		ledger.add(t, again.Notices)
-		if again = c.Judge(rows, day, ledger); len(again.Notices) != 0 {
+		if again = c.Judge(rows, nil, day, ledger); len(again.Notices) != 0 {
 			t.Fatalf("judged a third time, it still decides: %+v", again.Notices)
 		}
 		compare(t, c, rows, j.Notices)
+	})
+}
+
+// sortedTold compares what is passed on whatever its order.
+var sortedTold = cmp.Transformer("sorted", func(t Told) []string {
+	var ids []string
+	for part := range slices.Chunk(t, idBytes) {
+		ids = append(ids, string(part))
+	}
+	slices.Sort(ids)
+	return ids
+})
+
+// silent is a ledger that fails the test when it is asked about an emitted notice that was passed on.
+type silent struct {
+	*memory
+	t    *rapid.T
+	told Told
+}
+
+func (s *silent) Decided(id journal.Ref) Decision {
+	if s.told.Has(id) && len(s.told) < mostTold*idBytes {
+		s.t.Fatalf("asked again about %x", id)
+	}
+	return s.memory.Decided(id)
+}
+
+// TestToldIsNotAskedAgain (I39): whatever part of the emitted notices a judgement is told of, it comes to the same as without,
+// passes the same on, and asks nobody about them; a piece of an id says nothing.
+func TestToldIsNotAskedAgain(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c, rows := testCore(t), genRows(t)
+		ledger := &memory{ids: map[journal.Ref]Decision{}, marks: map[journal.Ref]bool{}}
+		first := c.Judge(rows, nil, Day{Date: testDay, After: testDay - 1, First: testDay - 100}, ledger)
+		for _, n := range first.Notices {
+			if n.Reason == "" && len(first.Told) < mostTold*idBytes && !first.Told.Has(n.ID) {
+				t.Fatalf("emitted and not passed on: %+v", n)
+			}
+		}
+		for part := range slices.Chunk(first.Told, idBytes) {
+			if !slices.ContainsFunc(first.Notices, func(n Notice) bool { return n.ID == journal.Ref(part) && n.Reason == "" }) {
+				t.Fatalf("passed on and not emitted: %x", part)
+			}
+		}
+		ledger.add(t, first.Notices)
+		day := Day{Date: testDay + event.Date(rapid.IntRange(0, 70).Draw(t, "days")), After: testDay, First: testDay - 100}
+		want := c.Judge(slices.Clone(rows), nil, day, ledger)
+		told := first.Told[:rapid.IntRange(0, len(first.Told)).Draw(t, "told")]
+		got := c.Judge(rows, told, day, &silent{ledger, t, told})
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("told of %d bytes it judges otherwise:\n%s", len(told), diff)
+		}
 	})
 }
 

@@ -182,6 +182,8 @@ type Judgement struct {
 	Counts  []Count // one for each figure that grows by one
 	// Next is the next day on which the identity must be looked at, 0 for none.
 	Next event.Date
+	// Told are the emitted notices of what was judged, those of this judgement included: of use once it is committed.
+	Told Told
 }
 
 // Part is the first n notices of a judgement, and what is counted of them. Judged again, once they are in the ledger, the
