@@ -16,7 +16,7 @@ FUZZTIME ?= 30s
 BENCH ?= .
 COUNT ?= 1
 
-.PHONY: help build run test check bench bench-load bench-mail sim integration chaos stack stack-stop fuzz
+.PHONY: help build run test check bench bench-load profile bench-mail sim integration chaos stack stack-stop fuzz
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -44,6 +44,11 @@ bench-load: ## registers of LOAD_PEOPLE people, one or several sizes, on a broke
 	status=0; KAFKA_HEAP=$(LOAD_HEAP) LEJARAT_LOAD_PEOPLE="$(LOAD_PEOPLE)" LEJARAT_LOAD_JSON=$(LOAD_JSON) LEJARAT_LOAD_SKIP="$(LOAD_SKIP)" LEJARAT_LOAD_DUE=$(LOAD_DUE) \
 	go test -tags integration,load -count=1 -timeout 6h -v -run '^TestLoad$$' ./deploy/integration/ || status=1; \
 	deploy/stack/stop --clean kafka; exit $$status
+
+profile: ## make what builds are optimised by anew (cmd/lejarat/default.pgo): CPU profiles of bench-load, from rebuild, restore and runs
+	profiles=$$(mktemp -d); trap "rm -rf $$profiles" EXIT; \
+	GOFLAGS=-trimpath LEJARAT_LOAD_PROFILES=$$profiles $(MAKE) bench-load LOAD_PEOPLE=875000 LOAD_SKIP="warm floor produce idle disk restart switch latency killed scale" && \
+	go tool pprof -proto $$profiles/*.prof > cmd/lejarat/default.pgo
 
 bench: ## micro-benchmarks and the whole pipeline on the embedded broker, for benchstat (COUNT=10 BENCH=Decode > new.txt)
 	@go test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) -timeout 4h ./...

@@ -46,6 +46,7 @@ func main() {
 	}()
 	root := newRoot()
 	err := root.ExecuteContext(ctx)
+	stopProfile()
 	os.Exit(exitStatus(err))
 }
 
@@ -70,8 +71,9 @@ func exitStatus(err error) int {
 
 // options are the flags that every command has.
 type options struct {
-	config string
-	json   bool
+	config  string
+	json    bool
+	profile string
 }
 
 func newRoot() *cobra.Command {
@@ -81,9 +83,12 @@ func newRoot() *cobra.Command {
 		Short:         "Tells citizens by e-mail, once and in time, that a document of theirs is about to expire",
 		SilenceUsage:  true,
 		SilenceErrors: true,
+
+		PersistentPreRunE: func(*cobra.Command, []string) error { return startProfile(o.profile) },
 	}
 	root.PersistentFlags().StringVar(&o.config, "config", "lejarat.yaml", "configuration file; LEJARAT_… variables override it")
 	root.PersistentFlags().BoolVar(&o.json, "json", false, "print results as JSON")
+	root.PersistentFlags().StringVar(&o.profile, "cpu-profile", "", "write a CPU profile to this file, for go tool pprof")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(runCommand(o), mailCommand(o), demoCommand(o), topicsCommand(o), generateCommand(o), checkCommand(o),
 		configCommand(o), rebuildCommand(o), sweepCommand(o), fuseCommand(o, processor.CommandRelease), fuseCommand(o, processor.CommandSkip),

@@ -28,6 +28,9 @@ type measured struct {
 func (l *load) begin(args ...string) *measured { return l.beginOn(l.service, args...) }
 
 func (l *load) beginOn(v *service, args ...string) *measured {
+	if dir := os.Getenv("LEJARAT_LOAD_PROFILES"); dir != "" && args[0] == "run" {
+		args = append(args, "--cpu-profile", filepath.Join(dir, fmt.Sprintf("%03d.prof", logNumber())))
+	}
 	p := &measured{process: v.start(args...)}
 	go func() {
 		for {
