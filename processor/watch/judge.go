@@ -8,8 +8,8 @@ import (
 	"lejarat/processor/rules"
 )
 
-// Judge decides everything that is owed to one identity in the run of day. told is what a judgement of it before came to, as
-// far as that is known; the ledger knows all of it.
+// Judge decides everything that is owed to one identity in the run of day. Of what told names the ledger is not asked; nil asks
+// it of everything, and comes to the same.
 func (c *Core) Judge(rows []Row, told Told, day Day, ledger Ledger) Judgement {
 	return c.judge(rows, told, day, ledger, nil)
 }
