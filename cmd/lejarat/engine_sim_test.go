@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"lejarat/connectors/registry"
 	"lejarat/processor/event"
 )
@@ -198,7 +201,7 @@ func (s *engineSim) play() error {
 func (s *engineSim) while(faults int, done func() bool) error {
 	for end := time.Now().Add(patience); !done(); {
 		if time.Now().After(end) {
-			return fmt.Errorf("nothing moves any more\n%s", s.status())
+			return s.stands(errors.New("nothing moves any more"))
 		}
 		if faults > 0 && s.rng.IntN(4) == 0 {
 			faults--
@@ -239,7 +242,7 @@ func (s *engineSim) heal(wait func() error) error {
 		select {
 		case err := <-ended:
 			if err != nil {
-				return fmt.Errorf("%w\n%s", err, s.status())
+				return s.stands(err)
 			}
 			return nil
 		case <-time.After(10 * time.Millisecond):
@@ -249,6 +252,29 @@ func (s *engineSim) heal(wait func() error) error {
 			}
 		}
 	}
+}
+
+// stands is why nothing came of waiting, with how the instances stand: errStuck where the embedded broker has given partitions to
+// a member whose connection was gone when its join was answered, and which it therefore never misses.
+func (s *engineSim) stands(why error) error {
+	running := 0
+	for _, m := range s.members {
+		if m.running() {
+			running++
+		}
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(s.h.brokers...), kgo.Dialer(s.h.dial))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	groups, err := kadm.NewClient(client).DescribeGroups(s.h.ctx)
+	for _, g := range groups {
+		if s.h.embedded != nil && len(g.Members) > running {
+			return errStuck
+		}
+	}
+	return errors.Join(fmt.Errorf("%w\n%s", why, s.status()), err)
 }
 
 func (s *engineSim) status() (out string) {
