@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -240,6 +241,9 @@ func (h *house) live() (messages []registry.Message) {
 // joining gives it up after a minute.
 const patience = 3 * time.Minute
 
+// errWaited is the end of the patience: nothing wrong was seen, and nothing came either.
+var errWaited = errors.New("waited in vain")
+
 // await waits for what the instances bring about.
 func (h *house) await(what string, done func() (bool, error)) error {
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
@@ -247,7 +251,7 @@ func (h *house) await(what string, done func() (bool, error)) error {
 			return err
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("not within %s: %s", patience, what)
+			return fmt.Errorf("%w for %s: %s", errWaited, patience, what)
 		}
 	}
 }

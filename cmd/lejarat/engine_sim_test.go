@@ -201,7 +201,7 @@ func (s *engineSim) play() error {
 func (s *engineSim) while(faults int, done func() bool) error {
 	for end := time.Now().Add(patience); !done(); {
 		if time.Now().After(end) {
-			return s.stands(errors.New("nothing moves any more"))
+			return s.stands(fmt.Errorf("%w: nothing moves any more", errWaited))
 		}
 		if faults > 0 && s.rng.IntN(4) == 0 {
 			faults--
@@ -254,9 +254,23 @@ func (s *engineSim) heal(wait func() error) error {
 	}
 }
 
-// stands is why nothing came of waiting, with how the instances stand: errStuck where the embedded broker has given partitions to
-// a member whose connection was gone when its join was answered, and which it therefore never misses.
+// stands is why waiting has ended, with how the instances stand: errStuck where it was in vain, on the embedded broker, and a
+// group has a ghost.
 func (s *engineSim) stands(why error) error {
+	if s.h.embedded != nil && errors.Is(why, errWaited) {
+		switch ghost, err := s.ghost(); {
+		case err != nil:
+			return errors.Join(why, err)
+		case ghost:
+			return errStuck
+		}
+	}
+	return fmt.Errorf("%w\n%s", why, s.status())
+}
+
+// ghost says whether a group has more members than instances run. To be asked when all sessions have long ended: the embedded
+// broker never misses a member whose connection was gone when its join was answered, and leaves it its partitions.
+func (s *engineSim) ghost() (bool, error) {
 	running := 0
 	for _, m := range s.members {
 		if m.running() {
@@ -265,16 +279,16 @@ func (s *engineSim) stands(why error) error {
 	}
 	client, err := kgo.NewClient(kgo.SeedBrokers(s.h.brokers...), kgo.Dialer(s.h.dial))
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer client.Close()
 	groups, err := kadm.NewClient(client).DescribeGroups(s.h.ctx)
 	for _, g := range groups {
-		if s.h.embedded != nil && len(g.Members) > running {
-			return errStuck
+		if len(g.Members) > running {
+			return true, nil
 		}
 	}
-	return errors.Join(fmt.Errorf("%w\n%s", why, s.status()), err)
+	return false, err
 }
 
 func (s *engineSim) status() (out string) {
