@@ -75,7 +75,7 @@ var refFields = [][]byte{[]byte(`"document_ref":"`), []byte(`"registration_ref":
 
 // names says whether a notification holds one of the references: cheaper than decoding all of them.
 func names(value []byte, refs map[string]bool) bool {
-	const length = 2 * len(journal.Ref{})
+	const length = 2 * journal.RefBytes
 	for _, field := range refFields {
 		at := bytes.Index(value, field)
 		if at < 0 || len(value) < at+len(field)+length {

@@ -25,6 +25,13 @@ type dueEntry struct {
 	rows []watch.Row
 }
 
+// read reads the rows of the identity that a key of the timeline names.
+func (e *dueEntry) read(key []byte, people *state.Cursor) (err error) {
+	e.key = key
+	e.rows, err = readRows(e.rows[:0], people, identityOf(key))
+	return err
+}
+
 // entries walks the timeline from where the scan stands, and calls judge for each identity that is due, until judge
 // returns false or limit entries were walked. It returns where to go on, nil at the end.
 func (t *watchTask) entries(limit int, judge func(*dueEntry) bool) (next []byte, err error) {
@@ -47,8 +54,8 @@ func (t *watchTask) entries(limit int, judge func(*dueEntry) bool) (next []byte,
 			next = append([]byte(nil), cur.Key()...)
 			break
 		}
-		e.key, e.told = cur.Key(), cur.Value()
-		if e.rows, err = readRows(e.rows[:0], people, e.key[timelineBytes-identityBytes:]); err != nil {
+		e.told = cur.Value()
+		if err := e.read(cur.Key(), people); err != nil {
 			return nil, errors.Join(err, people.Close(), cur.Close())
 		}
 		more := false
@@ -165,9 +172,7 @@ func (c *chunk) takeOver(k *kept, people *state.Cursor) error {
 			more = c.take(e.key[:], &j)
 			continue
 		}
-		var err error
-		anew.key = e.key[:]
-		if anew.rows, err = readRows(anew.rows[:0], people, anew.key[timelineBytes-identityBytes:]); err != nil {
+		if err := anew.read(e.key[:], people); err != nil {
 			return err
 		}
 		more = c.judge(&anew)
@@ -244,7 +249,7 @@ func (c *chunk) take(key []byte, j *watch.Judgement) bool {
 	if whole {
 		c.batch.Delete(key)
 		if j.Next != 0 {
-			c.batch.Set(timelineKey(j.Next, key[timelineBytes-identityBytes:]), j.Told)
+			c.batch.Set(timelineKey(j.Next, identityOf(key)), j.Told)
 		}
 	}
 	return whole && len(c.notices) < c.task.cfg.Limits.ChunkNotices

@@ -21,7 +21,7 @@ func (t *watchTask) gather() (done bool, err error) {
 			t.run.scan = append([]byte(nil), cur.Key()...)
 			break
 		}
-		b.Set(timelineKey(t.run.date, cur.Key()[len(today):]), cur.Value())
+		b.Set(timelineKey(t.run.date, identityOf(cur.Key())), cur.Value())
 		b.Delete(cur.Key())
 	}
 	if err := cur.Close(); err != nil {

@@ -47,7 +47,6 @@ const (
 	keptNotices = 1000     // of one identity
 	keptMoved   = 100_000
 	keptPage    = 64 << 10
-	refBytes    = len(journal.Ref{})
 	entryBytes  = int(unsafe.Sizeof(keptEntry{}))
 )
 
@@ -70,7 +69,7 @@ func (k *kept) judge(c *watch.Core, due *dueEntry, ledger *Ledger, partitions in
 		e.judgement = k.pack(&j)
 	}
 	e.from, e.to = int32(from), int32(len(k.asked))
-	if k.size += entryBytes + len(e.judgement) + refBytes*int(e.to-e.from); k.size > keptBytes/partitions {
+	if k.size += entryBytes + len(e.judgement) + journal.RefBytes*int(e.to-e.from); k.size > keptBytes/partitions {
 		k.full, k.next = true, append([]byte(nil), due.key...)
 		return j
 	}
@@ -104,7 +103,7 @@ func (k *kept) stands(e *keptEntry, c *chunk) bool {
 	if e.again || k.moved == nil || c.day.First != k.day.First || c.day.Skip != k.day.Skip {
 		return false
 	}
-	if _, moved := k.moved[identityKey(e.key[timelineBytes-identityBytes:])]; moved {
+	if _, moved := k.moved[identityKey(identityOf(e.key[:]))]; moved {
 		return false
 	}
 	for _, ref := range k.asked[e.from:e.to] {

@@ -260,7 +260,7 @@ func (l *Ledger) Decided(id journal.Ref) watch.Decision {
 		panic(unreadable{err})
 	}
 	if found {
-		return watch.Decision{Emitted: true, Address: journal.Ref(v[:len(journal.Ref{})])}
+		return watch.Decision{Emitted: true, Address: journal.Ref(v[:journal.RefBytes])}
 	}
 	v, found, err = l.store.Get(ledgerKey(ledgerSkipped, id))
 	if err != nil {
@@ -269,7 +269,7 @@ func (l *Ledger) Decided(id journal.Ref) watch.Decision {
 	if !found {
 		return watch.Decision{}
 	}
-	return watch.Decision{Address: journal.Ref(v[:len(journal.Ref{})]), Reason: string(v[len(journal.Ref{}):])}
+	return watch.Decision{Address: journal.Ref(v[:journal.RefBytes]), Reason: string(v[journal.RefBytes:])}
 }
 
 // EmittedTo implements watch.Ledger; it panics when it cannot know.

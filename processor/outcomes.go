@@ -161,8 +161,8 @@ func (l *Ledger) record(id journal.Ref) (record, error) {
 // when is the time of the newest decision on a notice, empty where there is none.
 func (l *Ledger) when(id journal.Ref) ([]byte, error) {
 	v, _, err := l.store.Get(ledgerKey(ledgerEmitted, id))
-	if n := len(journal.Ref{}); err != nil || len(v) > n {
-		return v[min(n, len(v)):], err
+	if err != nil || len(v) > journal.RefBytes {
+		return v[min(journal.RefBytes, len(v)):], err
 	}
 	v, _, err = l.store.Get(ledgerKey(ledgerWhen, id)) // of a skip; older stores had it of an emission too
 	return v, err

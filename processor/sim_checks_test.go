@@ -247,7 +247,7 @@ func (c *simChecks) toldIsTrue() {
 	for _, i := range c.s.instances {
 		for _, w := range i.watch {
 			c.s.each(w.store, watchTimeline, func(_, told []byte) {
-				for id := range slices.Chunk(told, refBytes) {
+				for id := range slices.Chunk(told, journal.RefBytes) {
 					if _, done := c.emitted[hex.EncodeToString(id)]; !done {
 						c.s.failf("told is true: %x is not emitted", id)
 					}

@@ -387,6 +387,9 @@ const (
 	timelineBytes = 1 + 4 + identityBytes
 )
 
+// identityOf is fingerprint and list of a timeline's key.
+func identityOf(key []byte) []byte { return key[timelineBytes-identityBytes:] }
+
 // timelineDay is the prefix of a day; days before 1970 sort first.
 func timelineDay(day event.Date) []byte {
 	return appendTimelineDay(make([]byte, 0, 5+identityBytes), day)

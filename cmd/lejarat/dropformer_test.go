@@ -12,7 +12,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"lejarat/connectors/kafka"
 	"lejarat/processor/event"
 	"lejarat/state"
 )
@@ -33,11 +32,8 @@ func TestDropFormer(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.halt()
-	s.cfg = s.nextGeneration(t, o)
+	s.nextGeneration(t, ctx, o)
 	s.cfg.State.Dir = o.Dir
-	if _, err := s.k.CreateTopics(ctx, kafka.EmbeddedSpecs(topicSpecs(s.cfg))); err != nil {
-		t.Fatal(err)
-	}
 	if _, err := s.tryRebuild(ctx); err != nil {
 		t.Fatal(err)
 	}

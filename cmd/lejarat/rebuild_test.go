@@ -22,10 +22,7 @@ func (s *stage) rebuild(t *testing.T, ctx context.Context, o stageOptions, aband
 	former := s.cfg
 	s.stop()
 	s.running.Wait()
-	s.cfg = s.nextGeneration(t, o)
-	if _, err := s.k.CreateTopics(ctx, kafka.EmbeddedSpecs(topicSpecs(s.cfg))); err != nil {
-		t.Fatal(err)
-	}
+	s.nextGeneration(t, ctx, o)
 	if lose {
 		s.shared.Close()
 		s.shared = state.NewShared(stageCache, true)
@@ -39,10 +36,7 @@ func (s *stage) rebuild(t *testing.T, ctx context.Context, o stageOptions, aband
 	var refused *processor.Refused
 	if abandoned && errors.As(err, &refused) && strings.Contains(refused.Text, "is live") {
 		t.Log("the generation was live before its rebuild could be stopped")
-		s.cfg = s.nextGeneration(t, o)
-		if _, err := s.k.CreateTopics(ctx, kafka.EmbeddedSpecs(topicSpecs(s.cfg))); err != nil {
-			t.Fatal(err)
-		}
+		s.nextGeneration(t, ctx, o)
 		done, err = s.tryRebuild(ctx)
 	}
 	if err != nil {
@@ -62,7 +56,8 @@ func (s *stage) rebuild(t *testing.T, ctx context.Context, o stageOptions, aband
 	}
 }
 
-func (s *stage) nextGeneration(t *testing.T, o stageOptions) *config.Config {
+// nextGeneration makes the configuration of the next generation the stage's, under another identity key, and its topics.
+func (s *stage) nextGeneration(t *testing.T, ctx context.Context, o stageOptions) {
 	t.Helper()
 	generation := s.cfg.State.Generation + 1
 	env := []string{"LEJARAT_IDENTITY_KEY=" + inventedKey(o.Seed, 100+uint64(generation)), "LEJARAT_REFERENCE_KEY=" + inventedKey(o.Seed, 2),
@@ -71,7 +66,10 @@ func (s *stage) nextGeneration(t *testing.T, o stageOptions) *config.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cfg
+	s.cfg = cfg
+	if _, err := s.k.CreateTopics(ctx, kafka.EmbeddedSpecs(topicSpecs(s.cfg))); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (s *stage) tryRebuild(ctx context.Context) (processor.Rebuilt, error) {
@@ -107,10 +105,7 @@ func TestNewGenerationTakesOverFromARunningOne(t *testing.T) {
 	if g := live(); g != 1 {
 		t.Errorf("generation %d is live, want the first", g)
 	}
-	s.cfg = s.nextGeneration(t, o)
-	if _, err := s.k.CreateTopics(ctx, kafka.EmbeddedSpecs(topicSpecs(s.cfg))); err != nil {
-		t.Fatal(err)
-	}
+	s.nextGeneration(t, ctx, o)
 	own := s.shared // the running instance has its own
 	s.shared = state.NewShared(stageCache, true)
 	defer own.Close()

@@ -24,7 +24,10 @@ import (
 type Fingerprint = [16]byte
 
 // Ref is a keyed pseudonym, or the id of a notice.
-type Ref = [16]byte
+type Ref = [RefBytes]byte
+
+// RefBytes is the length of a Ref.
+const RefBytes = 16
 
 // The first byte of a key.
 const (

@@ -148,7 +148,7 @@ func TestJudgeOwesWhatTheRulesSay(t *testing.T) {
 // sortedTold compares what is passed on whatever its order.
 var sortedTold = cmp.Transformer("sorted", func(t Told) []string {
 	var ids []string
-	for part := range slices.Chunk(t, idBytes) {
+	for part := range slices.Chunk(t, journal.RefBytes) {
 		ids = append(ids, string(part))
 	}
 	slices.Sort(ids)
@@ -163,7 +163,7 @@ type silent struct {
 }
 
 func (s *silent) Decided(id journal.Ref) Decision {
-	if s.told.Has(id) && len(s.told) < mostTold*idBytes {
+	if s.told.Has(id) {
 		s.t.Fatalf("asked again about %x", id)
 	}
 	return s.memory.Decided(id)
@@ -177,11 +177,11 @@ func TestToldIsNotAskedAgain(t *testing.T) {
 		ledger := &memory{ids: map[journal.Ref]Decision{}, marks: map[journal.Ref]bool{}}
 		first := c.Judge(rows, nil, Day{Date: testDay, After: testDay - 1, First: testDay - 100}, ledger)
 		for _, n := range first.Notices {
-			if n.Reason == "" && len(first.Told) < mostTold*idBytes && !first.Told.Has(n.ID) {
+			if n.Reason == "" && len(first.Told) < mostTold*journal.RefBytes && !first.Told.Has(n.ID) {
 				t.Fatalf("emitted and not passed on: %+v", n)
 			}
 		}
-		for part := range slices.Chunk(first.Told, idBytes) {
+		for part := range slices.Chunk(first.Told, journal.RefBytes) {
 			if !slices.ContainsFunc(first.Notices, func(n Notice) bool { return n.ID == journal.Ref(part) && n.Reason == "" }) {
 				t.Fatalf("passed on and not emitted: %x", part)
 			}

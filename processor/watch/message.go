@@ -79,7 +79,7 @@ func eventID(id []byte, reason string) []byte {
 }
 
 func hexRef(r journal.Ref) string {
-	var digits [2 * len(journal.Ref{})]byte
+	var digits [2 * journal.RefBytes]byte
 	hex.Encode(digits[:], r[:])
 	return string(digits[:])
 }

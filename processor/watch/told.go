@@ -9,12 +9,10 @@ type Told []byte
 // mostTold is how many ids are passed on: a wrong mapping makes an identity of a hundred thousand rows.
 const mostTold = 16
 
-const idBytes = len(journal.Ref{})
-
 // Has says whether id is among them. A piece of an id at the end is none.
 func (t Told) Has(id journal.Ref) bool {
-	for ; len(t) >= idBytes; t = t[idBytes:] {
-		if journal.Ref(t[:idBytes]) == id {
+	for ; len(t) >= journal.RefBytes; t = t[journal.RefBytes:] {
+		if journal.Ref(t[:journal.RefBytes]) == id {
 			return true
 		}
 	}
@@ -22,7 +20,7 @@ func (t Told) Has(id journal.Ref) bool {
 }
 
 func (t Told) with(id journal.Ref) Told {
-	if len(t) >= mostTold*idBytes {
+	if len(t) >= mostTold*journal.RefBytes {
 		return t
 	}
 	return append(t, id[:]...)
